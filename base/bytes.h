@@ -1,0 +1,83 @@
+// Bytes: borrowed (a span), and owned by reference count (what lives on after its message: message
+// caches, block caches and send queues share one copy).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace beamline {
+
+using Bytes = std::span<const uint8_t>;
+using MutableBytes = std::span<uint8_t>;
+
+inline Bytes as_bytes(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+inline std::string_view as_text(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+inline bool equal(Bytes a, Bytes b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+// An immutable, reference-counted run of bytes, or a part of one. Copies share; the last one frees.
+// Different copies may be used and dropped by different threads; one object by one thread at a
+// time. 24 bytes; one allocation per run, none per copy or slice.
+class SharedBytes {
+ public:
+  SharedBytes() = default;
+  // Allocates and copies.
+  static SharedBytes copy(Bytes bytes);
+  // Allocates `size` bytes and lets `fill(MutableBytes)` write them, before anything shares them.
+  template <class Fill>
+  static SharedBytes build(size_t size, Fill&& fill) {
+    SharedBytes made(size);
+    std::forward<Fill>(fill)(MutableBytes(made.block_->data(), size));
+    return made;
+  }
+
+  SharedBytes(const SharedBytes& other)
+      : block_(other.block_), data_(other.data_), size_(other.size_) {
+    if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  SharedBytes(SharedBytes&& other) noexcept
+      : block_(std::exchange(other.block_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  SharedBytes& operator=(SharedBytes other) noexcept {
+    std::swap(block_, other.block_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~SharedBytes() { reset(); }
+
+  void reset();
+  const uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  Bytes bytes() const { return {data_, size_}; }
+  operator Bytes() const { return bytes(); }
+  // A part that keeps the whole alive. REQUIRES: offset + size <= this->size().
+  SharedBytes slice(size_t offset, size_t size) const;
+  // How many objects share the run now; for tests and memory accounting.
+  uint32_t use_count() const;
+
+ private:
+  struct Block {
+    std::atomic<uint32_t> references{1};
+    uint8_t* data() { return reinterpret_cast<uint8_t*>(this + 1); }
+  };
+  explicit SharedBytes(size_t size);
+
+  Block* block_ = nullptr;
+  const uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace beamline

@@ -1,0 +1,79 @@
+# The compiler settings of the project and the functions that declare its targets.
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# none | address (with undefined) | thread | fuzzer (with address and undefined)
+set(BEAMLINE_SANITIZE "none" CACHE STRING "Sanitizer of this build")
+
+add_library(beamline_options INTERFACE)
+target_compile_options(beamline_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+target_include_directories(beamline_options INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+
+set(sanitizer_flags "")
+if(BEAMLINE_SANITIZE STREQUAL "address")
+  set(sanitizer_flags -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+elseif(BEAMLINE_SANITIZE STREQUAL "thread")
+  set(sanitizer_flags -fsanitize=thread -fno-omit-frame-pointer)
+elseif(BEAMLINE_SANITIZE STREQUAL "fuzzer")
+  set(sanitizer_flags -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
+elseif(NOT BEAMLINE_SANITIZE STREQUAL "none")
+  message(FATAL_ERROR "BEAMLINE_SANITIZE is '${BEAMLINE_SANITIZE}'; "
+                      "it must be none, address, thread or fuzzer")
+endif()
+if(sanitizer_flags)
+  add_compile_options(${sanitizer_flags} -g1)
+  add_link_options(${sanitizer_flags})
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # Precompiled headers without a time stamp, so that ccache can share them.
+  add_compile_options("SHELL:$<$<COMPILE_LANGUAGE:CXX>:-Xclang -fno-pch-timestamp>")
+endif()
+
+# beamline_folder(NAME SOURCES... [DEPS targets...] [PRIVATE_DEPS targets...] [EXCEPTIONS])
+# One static library per folder, `beamline_NAME`. No exceptions unless asked.
+function(beamline_folder name)
+  cmake_parse_arguments(ARG "EXCEPTIONS" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(beamline_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(beamline_${name} PUBLIC ${ARG_DEPS}
+                        PRIVATE $<BUILD_INTERFACE:beamline_options> ${ARG_PRIVATE_DEPS})
+  target_include_directories(beamline_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                             $<INSTALL_INTERFACE:include/beamline>)
+  if(NOT ARG_EXCEPTIONS)
+    target_compile_options(beamline_${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>)
+  endif()
+endfunction()
+
+# beamline_test(NAME AREA area SOURCES... [DEPS targets...] [LABELS labels...] [TIMEOUT s]
+#               [NO_SANITIZER] [PROPERTIES name value ...])
+# A GoogleTest program, each case one ctest test `AREA.Suite.Case` with the label AREA.
+# NO_SANITIZER: not built where a sanitizer is on (it measures, or talks to real peers).
+function(beamline_test name)
+  cmake_parse_arguments(ARG "NO_SANITIZER" "AREA;TIMEOUT" "SOURCES;DEPS;LABELS;PROPERTIES" ${ARGN})
+  if(ARG_NO_SANITIZER AND NOT BEAMLINE_SANITIZE STREQUAL "none")
+    return()
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE beamline_options beamline_test_main ${ARG_DEPS})
+  target_precompile_headers(${name} REUSE_FROM beamline_test_main)
+  if(BEAMLINE_SANITIZE STREQUAL "thread")
+    # TSan's shadow memory does not survive the kernel's address randomisation.
+    set_property(TARGET ${name} PROPERTY CROSSCOMPILING_EMULATOR setarch -R)
+  endif()
+  set(labels ${ARG_AREA} ${ARG_LABELS})
+  # gtest_discover_tests hands PROPERTIES on through one more list expansion.
+  string(REPLACE ";" "\\;" labels "${labels}")
+  gtest_discover_tests(${name} TEST_PREFIX "${ARG_AREA}." DISCOVERY_MODE PRE_TEST
+                       DISCOVERY_TIMEOUT 60
+                       PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT} ${ARG_PROPERTIES})
+endfunction()
