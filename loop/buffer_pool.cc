@@ -5,15 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/check.h"
-
-#if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
-#include <sanitizer/asan_interface.h>
-#define BL_POISON(address, size) ASAN_POISON_MEMORY_REGION(address, size)
-#define BL_UNPOISON(address, size) ASAN_UNPOISON_MEMORY_REGION(address, size)
-#else
-#define BL_POISON(address, size) (static_cast<void>(address), static_cast<void>(size))
-#define BL_UNPOISON(address, size) (static_cast<void>(address), static_cast<void>(size))
-#endif
+#include "base/poison.h"
 
 namespace beamline {
 
@@ -26,7 +18,7 @@ BufferPool::BufferPool(uint16_t group, uint32_t count, uint32_t size)
   void* memory = mmap(nullptr, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   BL_CHECK(memory != MAP_FAILED);
   memory_ = static_cast<uint8_t*>(memory);
-  BL_POISON(memory_, total);
+  poison(memory_, total);
   returned_ = std::make_unique<uint16_t[]>(count);
   for (uint32_t id = 0; id < count; ++id) returned_[id] = static_cast<uint16_t>(id);
   returned_count_ = count;
@@ -35,7 +27,7 @@ BufferPool::BufferPool(uint16_t group, uint32_t count, uint32_t size)
 BufferPool::~BufferPool() {
   BL_CHECK(leased_ == 0);
   const size_t total = static_cast<size_t>(count_) * size_;
-  BL_UNPOISON(memory_, total);
+  unpoison(memory_, total);
   munmap(memory_, total);
 }
 
@@ -43,14 +35,14 @@ Lease BufferPool::lease(uint16_t id, uint32_t offset, uint32_t size) {
   BL_CHECK(id < count_ && offset <= size_ && size <= size_ - offset && leased_ < count_);
   ++leased_;
   uint8_t* data = address(id) + offset;
-  BL_UNPOISON(data, size);
+  unpoison(data, size);
   return {this, id, data, size};
 }
 
 void BufferPool::give_back(uint16_t id) {
   BL_CHECK(leased_ > 0 && returned_count_ < count_);
   --leased_;
-  BL_POISON(address(id), size_);
+  poison(address(id), size_);
   returned_[returned_count_++] = id;
 }
 
