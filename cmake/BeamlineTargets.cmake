@@ -51,13 +51,38 @@ function(beamline_folder name)
   endif()
 endfunction()
 
+# TSan's shadow memory does not survive the kernel's address randomisation; where a container
+# forbids setarch, clang's TSan starts itself again without it.
+if(BEAMLINE_SANITIZE STREQUAL "thread")
+  execute_process(COMMAND setarch -R true RESULT_VARIABLE setarch_result OUTPUT_QUIET ERROR_QUIET)
+  if(setarch_result EQUAL 0)
+    set(CMAKE_CROSSCOMPILING_EMULATOR setarch -R)
+  endif()
+endif()
+
 # beamline_test(NAME AREA area SOURCES... [DEPS targets...] [LABELS labels...] [TIMEOUT s]
-#               [NO_SANITIZER] [PROPERTIES name value ...])
+#               [NO_SANITIZER] [NO_TSAN] [PROPERTIES name value ...])
 # A GoogleTest program, each case one ctest test `AREA.Suite.Case` with the label AREA.
-# NO_SANITIZER: not built where a sanitizer is on (it measures, or talks to real peers).
+# Further labels: `long` (only in ./dev test --long), `sim`, `interop` (talks to real peers), `bench`
+# (measures). The last two run alone and are not built where a sanitizer is on.
+# NO_SANITIZER: not built where a sanitizer is on. NO_TSAN: not built under tsan, because all of it
+# runs on one thread and would only take time there.
 function(beamline_test name)
-  cmake_parse_arguments(ARG "NO_SANITIZER" "AREA;TIMEOUT" "SOURCES;DEPS;LABELS;PROPERTIES" ${ARGN})
+  cmake_parse_arguments(ARG "NO_SANITIZER;NO_TSAN" "AREA;TIMEOUT" "SOURCES;DEPS;LABELS;PROPERTIES"
+                        ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS OR NOT ARG_AREA OR NOT ARG_SOURCES)
+    message(FATAL_ERROR "beamline_test(${name}): AREA and SOURCES are needed; "
+                        "not understood: '${ARG_UNPARSED_ARGUMENTS}'")
+  endif()
+  set(labels ${ARG_AREA} ${ARG_LABELS})
+  if("interop" IN_LIST labels OR "bench" IN_LIST labels)
+    set(ARG_NO_SANITIZER TRUE)
+    list(APPEND ARG_PROPERTIES RUN_SERIAL TRUE)
+  endif()
   if(ARG_NO_SANITIZER AND NOT BEAMLINE_SANITIZE STREQUAL "none")
+    return()
+  endif()
+  if(ARG_NO_TSAN AND BEAMLINE_SANITIZE STREQUAL "thread")
     return()
   endif()
   if(NOT ARG_TIMEOUT)
@@ -66,14 +91,29 @@ function(beamline_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE beamline_options beamline_test_main ${ARG_DEPS})
   target_precompile_headers(${name} REUSE_FROM beamline_test_main)
-  if(BEAMLINE_SANITIZE STREQUAL "thread")
-    # TSan's shadow memory does not survive the kernel's address randomisation.
-    set_property(TARGET ${name} PROPERTY CROSSCOMPILING_EMULATOR setarch -R)
-  endif()
-  set(labels ${ARG_AREA} ${ARG_LABELS})
   # gtest_discover_tests hands PROPERTIES on through one more list expansion.
   string(REPLACE ";" "\\;" labels "${labels}")
   gtest_discover_tests(${name} TEST_PREFIX "${ARG_AREA}." DISCOVERY_MODE PRE_TEST
                        DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT} ${ARG_PROPERTIES})
+endfunction()
+
+# beamline_bench(NAME SOURCES... [DEPS targets...])
+# A Google Benchmark program, build/bench-release/bench/NAME. What is measured against what stands
+# in bench/<area>.json (format: scripts/bench.py).
+function(beamline_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE beamline_options benchmark::benchmark
+                        benchmark::benchmark_main ${ARG_DEPS})
+endfunction()
+
+# beamline_fuzz(NAME SOURCES... [DEPS targets...])
+# A libFuzzer program, build/fuzz/tests/fuzz/fuzz_NAME, that `./dev fuzz NAME` runs. Seeds: short
+# inputs in tests/fuzz/seeds/NAME/.
+function(beamline_fuzz name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(fuzz_${name} ${ARG_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE beamline_options ${ARG_DEPS})
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
 endfunction()
