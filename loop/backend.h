@@ -9,16 +9,9 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "loop/op.h"
+#include "loop/waker.h"
 
 namespace beamline {
-
-// Wakes a reactor that sleeps in enter(). Thread safe. It outlives its backend: waking a backend
-// that is gone does nothing, so a producer may still hold it after a shutdown.
-class Waker {
- public:
-  virtual ~Waker() = default;
-  virtual void wake() = 0;
-};
 
 // A completion as it was copied from the backend, before its callback runs.
 struct Event {
