@@ -1,0 +1,1 @@
+#include "codec/base58.h"

@@ -1,0 +1,1 @@
+#include "codec/beacon_types.h"

@@ -1,0 +1,1 @@
+#include "codec/crc32c.h"

@@ -1,0 +1,1 @@
+#include "codec/fork_digest.h"

@@ -1,0 +1,1 @@
+#include "codec/message_id.h"

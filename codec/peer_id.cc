@@ -1,0 +1,1 @@
+#include "codec/peer_id.h"

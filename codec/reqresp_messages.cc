@@ -1,0 +1,1 @@
+#include "codec/reqresp_messages.h"

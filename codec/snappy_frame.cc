@@ -1,0 +1,1 @@
+#include "codec/snappy_frame.h"

@@ -1,0 +1,1 @@
+#include "crypto/chacha20poly1305.h"

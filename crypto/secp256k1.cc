@@ -1,0 +1,1 @@
+#include "crypto/secp256k1.h"

@@ -1,0 +1,1 @@
+#include "crypto/sha256.h"
