@@ -59,7 +59,7 @@ test_main() {
       *)
         [[ -z $area ]] || fail "test: one area at a time, not '$area' and '$1'" 2
         area=$1
-        test_areas | grep -qxF -- "$area" ||
+        grep -qxF -- "$area" <<<"$(test_areas)" ||
           fail "test: unknown area '$area'; valid: $(test_areas | tr '\n' ' ')" 2
         ;;
     esac
