@@ -61,6 +61,8 @@ class Backend {
   // what was returned to it since.
   virtual Status add_pool(BufferPool& pool) = 0;
   virtual void recycle(BufferPool& pool) = 0;
+  // REQUIRES: no operation uses it any more.
+  virtual void remove_pool(BufferPool& pool) = 0;
 
   // ---- Sockets. For set-up and tear-down, not per message: each is a system call or a few.
   // address_in_use and invalid_argument carry the port in the offset field of the error.

@@ -1,0 +1,457 @@
+#include "loop/ring.h"
+
+#include <bit>
+#include <ctime>
+#include <vector>
+
+#include <fcntl.h>
+#include <liburing.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "loop/abi.h"
+#include "loop/socket.h"
+
+namespace beamline {
+namespace {
+
+// user_data: the generation of a slot in the high half, its index in the low half. The two values
+// below lie beyond every slot.
+constexpr uint64_t kIgnore = UINT64_MAX;  // a cancellation: the target's own completion counts
+constexpr uint64_t kWake = UINT64_MAX - 1;
+
+class EventfdWaker final : public Waker {
+ public:
+  EventfdWaker() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+  ~EventfdWaker() override {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int fd() const { return fd_; }
+  void wake() override {
+    const uint64_t one = 1;
+    // It cannot fail but by overflow, and a full counter has woken the reactor long before.
+    [[maybe_unused]] const ssize_t written = ::write(fd_, &one, sizeof one);
+  }
+
+ private:
+  const int fd_;
+};
+
+class Ring final : public Backend {
+ public:
+  Ring(const RingOptions& options, std::shared_ptr<EventfdWaker> waker)
+      : waker_(std::move(waker)), slots_(options.max_ops) {
+    for (uint32_t i = options.max_ops; i > 0; --i) free_slot(i - 1);
+  }
+  ~Ring() override;
+  Status open(const RingOptions& options);
+
+  void submit(Op& op) override;
+  void cancel(Op& op) override;
+  uint32_t in_flight() const override { return in_flight_; }
+  void enter(MonoTime deadline) override;
+  size_t reap(std::span<Event> out) override;
+  Now now() override;
+  std::shared_ptr<Waker> waker() override { return waker_; }
+  Status add_pool(BufferPool& pool) override;
+  void recycle(BufferPool& pool) override;
+  void remove_pool(BufferPool& pool) override;
+  Result<Socket> listen_tcp(const Endpoint& local, uint32_t backlog) override {
+    return socket::listen_tcp(local, backlog, socket::Mode::blocking);
+  }
+  Result<Socket> open_tcp(sa_family_t family) override {
+    return socket::open_tcp(family, socket::Mode::blocking);
+  }
+  Result<Socket> open_udp(const Endpoint& local) override {
+    return socket::open_udp(local, socket::Mode::blocking);
+  }
+  Endpoint local_endpoint(Socket s) override { return socket::local_endpoint(s); }
+  Endpoint remote_endpoint(Socket s) override { return socket::remote_endpoint(s); }
+  void close(Socket s) override;
+  const BackendStats& stats() const override { return stats_; }
+  const char* backend_name() const override { return "io_uring"; }
+
+ private:
+  struct Slot {
+    Op* op = nullptr;
+    uint32_t generation = 0;
+    uint32_t next_free = 0;
+  };
+  struct OpList {
+    Op* first = nullptr;
+    Op* last = nullptr;
+  };
+  struct BufferRing {
+    BufferPool* pool;
+    io_uring_buf_ring* ring;
+    size_t bytes;
+  };
+
+  void free_slot(uint32_t index) {
+    slots_[index].op = nullptr;
+    slots_[index].next_free = first_free_;
+    first_free_ = index;
+  }
+  static uint64_t user_data(const Slot& slot, uint32_t index) {
+    return static_cast<uint64_t>(slot.generation) << 32 | index;
+  }
+  io_uring_sqe* get_sqe();
+  void prepare(io_uring_sqe& sqe, const Op& op);
+  static void append(OpList& list, Op& op);
+  bool try_submit(Op& op);
+  void submit_deferred();
+  void arm_wake_poll();
+  unsigned flush_sq();
+  int system_enter(unsigned to_submit, unsigned wait_for, unsigned flags,
+                   const __kernel_timespec* timeout);
+  bool convert(const io_uring_cqe& cqe, Event& event);
+  void end(Op& op);
+  BufferRing& find(const BufferPool& pool);
+
+  std::shared_ptr<EventfdWaker> waker_;
+  std::vector<Slot> slots_;
+  std::vector<BufferRing> buffer_rings_;
+  uint32_t first_free_ = Op::kNoSlot;
+  uint32_t in_flight_ = 0;
+  OpList deferred_;   // the submission queue had no room for them
+  OpList cancelled_;  // of those, cancelled before they could enter
+  unsigned enter_flags_ = 0;
+  bool open_ = false;
+  bool wake_armed_ = false;
+  io_uring ring_{};
+  BackendStats stats_;
+};
+
+// Everything that liburing 2.3 cannot do with this set of flags is done by hand below.
+Status Ring::open(const RingOptions& options) {
+  io_uring_params params{};
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+  params.cq_entries = options.cq_entries;
+  if (waker_->fd() < 0) return local_error(Code::io_error, "eventfd", errno);
+  const int rc = io_uring_queue_init_params(options.sq_entries, &ring_, &params);
+  if (rc == -ENOSYS || rc == -EINVAL) return local_error(Code::not_supported, "io_uring", -rc);
+  if (rc < 0) return local_error(Code::io_error, "io_uring", -rc);
+  open_ = true;
+  io_uring_register_ring_fd(&ring_);  // saves a look-up per call; harmless where it fails
+  if ((params.features & abi::kFeatureNoIowait) != 0) enter_flags_ |= abi::kEnterNoIowait;
+  // The default of 50 us is how late a wait with a timeout may end.
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+  return {};
+}
+
+// A ring that is left with operations in flight holds its sockets for a while after it is gone, and
+// the kernel may still write into their buffers: so cancel everything and wait for the last.
+Ring::~Ring() {
+  if (!open_) return;
+  BL_CHECK(in_flight_ == 0 && buffer_rings_.empty());
+  if (wake_armed_) {
+    io_uring_sqe* sqe = get_sqe();
+    io_uring_prep_cancel64(sqe, kWake, 0);
+    io_uring_sqe_set_data64(sqe, kIgnore);
+    std::array<Event, 8> none;
+    while (wake_armed_) {
+      system_enter(flush_sq(), 1, IORING_ENTER_GETEVENTS, nullptr);
+      reap(none);
+    }
+  }
+  io_uring_queue_exit(&ring_);
+}
+
+// ---- Submission
+
+io_uring_sqe* Ring::get_sqe() {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  if (sqe != nullptr) return sqe;
+  ++stats_.sq_full;
+  system_enter(flush_sq(), 0, 0, nullptr);
+  return io_uring_get_sqe(&ring_);
+}
+
+void Ring::prepare(io_uring_sqe& sqe, const Op& op) {
+  const int fd = op.socket.fd;
+  switch (op.kind) {
+    case OpKind::accept:
+      io_uring_prep_multishot_accept(&sqe, fd, nullptr, nullptr, SOCK_CLOEXEC);
+      return;
+    case OpKind::connect:
+      io_uring_prep_connect(&sqe, fd, op.args.endpoint->data(), op.args.endpoint->size());
+      return;
+    case OpKind::recv:
+      io_uring_prep_recv_multishot(&sqe, fd, nullptr, 0, 0);
+      sqe.flags |= IOSQE_BUFFER_SELECT;
+      sqe.buf_group = op.args.pool->group();
+      return;
+    case OpKind::send:
+      io_uring_prep_send(&sqe, fd, op.args.send.data, op.args.send.size,
+                         MSG_NOSIGNAL | MSG_WAITALL);
+      return;
+    case OpKind::send_msg:
+      io_uring_prep_sendmsg(&sqe, fd, op.args.message, MSG_NOSIGNAL | MSG_WAITALL);
+      return;
+    case OpKind::shutdown:
+      io_uring_prep_shutdown(&sqe, fd, op.args.write_only ? SHUT_WR : SHUT_RDWR);
+      return;
+    case OpKind::recv_msg:
+    case OpKind::none:
+      break;
+  }
+  BL_CHECK(!"an operation that this backend knows");
+}
+
+bool Ring::try_submit(Op& op) {
+  io_uring_sqe* sqe = get_sqe();
+  if (sqe == nullptr) return false;
+  prepare(*sqe, op);
+  io_uring_sqe_set_data64(sqe, user_data(slots_[op.slot], op.slot));
+  op.state = OpState::in_kernel;
+  ++stats_.submitted;
+  return true;
+}
+
+void Ring::submit(Op& op) {
+  BL_CHECK(op.idle() && op.kind != OpKind::none && op.socket.valid() && op.callback != nullptr);
+  BL_CHECK(first_free_ != Op::kNoSlot);
+  Slot& slot = slots_[first_free_];
+  op.slot = first_free_;
+  first_free_ = slot.next_free;
+  slot.op = &op;
+  ++slot.generation;
+  ++in_flight_;
+  if (deferred_.first == nullptr && try_submit(op)) return;
+  op.state = OpState::queued;
+  append(deferred_, op);
+  ++stats_.deferred;
+}
+
+void Ring::append(OpList& list, Op& op) {
+  op.next = nullptr;
+  (list.last == nullptr ? list.first : list.last->next) = &op;
+  list.last = &op;
+}
+
+void Ring::submit_deferred() {
+  while (deferred_.first != nullptr) {
+    Op& op = *deferred_.first;
+    Op* next = op.next;
+    if (op.state == OpState::canceling) {
+      append(cancelled_, op);
+    } else if (!try_submit(op)) {
+      return;
+    }
+    deferred_.first = next;
+  }
+  deferred_.last = nullptr;
+}
+
+void Ring::cancel(Op& op) {
+  if (op.slot == Op::kNoSlot || op.state == OpState::canceling) return;
+  if (op.state == OpState::in_kernel) {
+    io_uring_sqe* sqe = get_sqe();
+    // Full twice over: the owner's shutdown of the socket ends the operation instead.
+    if (sqe == nullptr) return;
+    io_uring_prep_cancel64(sqe, user_data(slots_[op.slot], op.slot), 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, kIgnore);
+  }
+  // One that still waits for room never enters the kernel: submit_deferred() ends it.
+  op.state = OpState::canceling;
+}
+
+void Ring::arm_wake_poll() {
+  io_uring_sqe* sqe = get_sqe();
+  if (sqe == nullptr) return;
+  io_uring_prep_poll_multishot(sqe, waker_->fd(), POLLIN);
+  io_uring_sqe_set_data64(sqe, kWake);
+  wake_armed_ = true;
+}
+
+// What liburing's __io_uring_flush_sq does, which 2.3 does not export. Returns how many the kernel
+// has not taken yet.
+unsigned Ring::flush_sq() {
+  io_uring_sq& sq = ring_.sq;
+  unsigned tail = *sq.ktail;
+  const unsigned mask = *sq.kring_mask;
+  while (sq.sqe_head != sq.sqe_tail) {
+    sq.array[tail & mask] = sq.sqe_head & mask;
+    ++tail;
+    ++sq.sqe_head;
+  }
+  std::atomic_ref<unsigned>(*sq.ktail).store(tail, std::memory_order_release);
+  return tail - std::atomic_ref<unsigned>(*sq.khead).load(std::memory_order_acquire);
+}
+
+int Ring::system_enter(unsigned to_submit, unsigned wait_for, unsigned flags,
+                       const __kernel_timespec* timeout) {
+  io_uring_getevents_arg arg{};
+  arg.sigmask_sz = _NSIG / 8;
+  arg.ts = std::bit_cast<uint64_t>(timeout);
+  flags |= IORING_ENTER_EXT_ARG;
+  if (wait_for > 0) flags |= enter_flags_;
+  if ((ring_.int_flags & 1) != 0) flags |= IORING_ENTER_REGISTERED_RING;
+  ++stats_.enters;
+  return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), to_submit, wait_for, flags,
+                         reinterpret_cast<sigset_t*>(&arg), sizeof arg);
+}
+
+void Ring::enter(MonoTime deadline) {
+  if (!wake_armed_) arm_wake_poll();
+  if (deferred_.first != nullptr) submit_deferred();
+  const unsigned to_submit = flush_sq();
+  const unsigned sq_flags = std::atomic_ref<unsigned>(*ring_.sq.kflags).load();
+  if ((sq_flags & IORING_SQ_CQ_OVERFLOW) != 0) ++stats_.cq_overflow;
+  const bool kernel_work = (sq_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+  bool wait = io_uring_cq_ready(&ring_) == 0 && cancelled_.first == nullptr;
+  __kernel_timespec timeout{};
+  const bool timed = wait && deadline != MonoTime::never();
+  if (timed) {
+    const Duration left = deadline - now().mono;
+    wait = left > Duration{};
+    if (wait) timeout = {left.ns / 1'000'000'000, left.ns % 1'000'000'000};
+  }
+  if (to_submit == 0 && !wait && !kernel_work) return;
+  // Completions appear only when asked for (DEFER_TASKRUN), so every call asks.
+  const int rc = system_enter(to_submit, wait ? 1 : 0, IORING_ENTER_GETEVENTS,
+                              timed && wait ? &timeout : nullptr);
+  // ETIME: the deadline. EINTR: a signal. EAGAIN, EBUSY: no memory or an overflow; what was not
+  // taken is still in the queue and goes with the next turn.
+  BL_CHECK(rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY);
+}
+
+// ---- Completion
+
+bool Ring::convert(const io_uring_cqe& cqe, Event& event) {
+  if (cqe.user_data == kIgnore) return false;
+  const bool more = (cqe.flags & IORING_CQE_F_MORE) != 0;
+  if (cqe.user_data == kWake) {
+    ++stats_.wakes;
+    if (!more) wake_armed_ = false;
+    return false;
+  }
+  const auto index = static_cast<uint32_t>(cqe.user_data);
+  BL_CHECK(index < slots_.size());
+  Slot& slot = slots_[index];
+  if (slot.op == nullptr || slot.generation != cqe.user_data >> 32) {
+    ++stats_.stale;
+    return false;
+  }
+  event.op = slot.op;
+  event.result = cqe.res;
+  event.more = more;
+  event.has_buffer = (cqe.flags & IORING_CQE_F_BUFFER) != 0;
+  event.buffer = static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
+  event.buffer_size = event.has_buffer && cqe.res > 0 ? static_cast<uint32_t>(cqe.res) : 0;
+  if (cqe.res == -ENOBUFS) ++stats_.out_of_buffers;
+  ++stats_.completions;
+  if (!more) end(*slot.op);
+  return true;
+}
+
+// From here on a cancel() of it has no effect; the reactor makes it idle before its callback.
+void Ring::end(Op& op) {
+  free_slot(std::exchange(op.slot, Op::kNoSlot));
+  --in_flight_;
+}
+
+size_t Ring::reap(std::span<Event> out) {
+  io_uring_cq& cq = ring_.cq;
+  const unsigned mask = *cq.kring_mask;
+  unsigned head = *cq.khead;
+  const unsigned tail = std::atomic_ref<unsigned>(*cq.ktail).load(std::memory_order_acquire);
+  size_t count = 0;
+  for (; cancelled_.first != nullptr && count < out.size(); ++count) {
+    Op* op = std::exchange(cancelled_.first, cancelled_.first->next);
+    end(*op);
+    out[count] = Event{.op = op, .result = -ECANCELED};
+  }
+  if (cancelled_.first == nullptr) cancelled_.last = nullptr;
+  for (; head != tail && count < out.size(); ++head) {
+    if (convert(cq.cqes[head & mask], out[count])) ++count;
+  }
+  std::atomic_ref<unsigned>(*cq.khead).store(head, std::memory_order_release);
+  return count;
+}
+
+Now Ring::now() {
+  timespec mono, wall;
+  clock_gettime(CLOCK_MONOTONIC, &mono);
+  clock_gettime(CLOCK_REALTIME, &wall);
+  return {MonoTime{mono.tv_sec * 1'000'000'000 + mono.tv_nsec},
+          WallTime{wall.tv_sec * 1'000'000'000 + wall.tv_nsec}};
+}
+
+// ---- Buffers
+
+Status Ring::add_pool(BufferPool& pool) {
+  const size_t bytes = pool.count() * sizeof(io_uring_buf);
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return local_error(Code::io_error, "buffer ring", errno);
+  io_uring_buf_reg registration{};
+  registration.ring_addr = std::bit_cast<uint64_t>(memory);
+  registration.ring_entries = pool.count();
+  registration.bgid = pool.group();
+  if (const int rc = io_uring_register_buf_ring(&ring_, &registration, 0); rc < 0) {
+    munmap(memory, bytes);
+    return local_error(Code::io_error, "buffer ring", -rc);
+  }
+  buffer_rings_.push_back({&pool, static_cast<io_uring_buf_ring*>(memory), bytes});
+  io_uring_buf_ring_init(buffer_rings_.back().ring);
+  return {};
+}
+
+Ring::BufferRing& Ring::find(const BufferPool& pool) {
+  for (BufferRing& each : buffer_rings_) {
+    if (each.pool == &pool) return each;
+  }
+  check_failed("a pool that was added", __FILE__, __LINE__);
+}
+
+void Ring::recycle(BufferPool& pool) {
+  io_uring_buf_ring* ring = find(pool).ring;
+  const int mask = static_cast<int>(pool.count() - 1);
+  int added = 0;
+  for (const uint16_t id : pool.returned()) {
+    io_uring_buf_ring_add(ring, pool.address(id), pool.buffer_size(), id, mask, added++);
+  }
+  io_uring_buf_ring_advance(ring, added);
+  pool.clear_returned();
+}
+
+void Ring::remove_pool(BufferPool& pool) {
+  BufferRing& ring = find(pool);
+  io_uring_unregister_buf_ring(&ring_, pool.group());
+  munmap(ring.ring, ring.bytes);
+  ring = buffer_rings_.back();
+  buffer_rings_.pop_back();
+}
+
+void Ring::close(Socket s) {
+  // A submission that has not entered the kernel would hit the next owner of the number.
+  if (const unsigned left = flush_sq(); left > 0) system_enter(left, 0, 0, nullptr);
+  ::close(s.fd);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> make_ring(const RingOptions& options) {
+  const auto power_of_two = [](uint32_t n) { return std::has_single_bit(n) && n <= 32'768; };
+  if (!power_of_two(options.sq_entries)) return local_error(Code::invalid_argument, "sq_entries");
+  if (!power_of_two(options.cq_entries) || options.cq_entries < options.sq_entries) {
+    return local_error(Code::invalid_argument, "cq_entries");
+  }
+  if (options.max_ops == 0 || options.max_ops > (1u << 24)) {
+    return local_error(Code::invalid_argument, "max_ops");
+  }
+  auto ring = std::make_unique<Ring>(options, std::make_shared<EventfdWaker>());
+  if (Status opened = ring->open(options); !opened) return std::unexpected(opened.error());
+  return ring;
+}
+
+}  // namespace beamline
