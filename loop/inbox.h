@@ -35,6 +35,8 @@ namespace beamline {
 
 inline constexpr size_t kMaxInboxClasses = 8;
 inline constexpr size_t kMaxInboxLanes = 4;
+// Handles of one inbox, dead ones whose messages have not run included.
+inline constexpr uint32_t kMaxInboxProducers = 1024;
 
 // One class of messages of one producer.
 struct InboxClass {
@@ -71,6 +73,7 @@ class Inbox {
     size_t bytes = 0;
     Kind kind = Kind::message;
     uint8_t klass = 0;
+    uint8_t lane = 0;  // here too, because the slab is on the producer's cache line
     alignas(Msg) std::byte storage[sizeof(Msg)];
     Msg& value() { return *std::launder(reinterpret_cast<Msg*>(storage)); }
   };
@@ -79,7 +82,6 @@ class Inbox {
     Link* free = nullptr;
     uint32_t free_nodes = 0;
     size_t bytes_left = 0;
-    uint8_t lane = 0;
     std::unique_ptr<Node[]> nodes;
   };
 
@@ -89,6 +91,7 @@ class Inbox {
     std::array<Slab, kMaxInboxClasses> slabs;
     Link* staged_newest = nullptr;
     Link* staged_oldest = nullptr;
+    uint32_t staged = 0;
     ProducerStats stats;
     uint32_t reserved = 0;
     typename Policy::template Plain<bool> busy{false};
@@ -110,6 +113,9 @@ class Inbox {
     explicit Shared(std::shared_ptr<Waker> w) : waker(std::move(w)) {}
     InboxCore<Policy> core;
     std::shared_ptr<Waker> waker;
+    // Blocks that exist, and births refused for that. They order nothing: plain counters.
+    std::atomic<uint32_t> blocks{0};
+    std::atomic<uint64_t> refused{0};
   };
 
  public:
@@ -184,8 +190,8 @@ class Inbox {
   // Makes producers; a value, copyable, usable on any thread, also after the inbox has died.
   class Gate {
    public:
-    // Allocates the slabs. Nothing when the inbox is closed. REQUIRES: at most kMaxInboxClasses,
-    // lanes below kMaxInboxLanes.
+    // Allocates the slabs. Nothing when the inbox is closed or has kMaxInboxProducers. REQUIRES: at
+    // most kMaxInboxClasses, lanes below kMaxInboxLanes.
     std::optional<Producer> make_producer(std::span<const InboxClass> classes) const;
 
    private:
@@ -217,6 +223,7 @@ class Inbox {
   void return_spent();
   bool has_backlog() const { return stats_.backlog != 0; }
   // Before blocking. False: there is work. On true, call awake() after waking, whatever the cause.
+  // Always true when closed: nothing comes any more.
   bool prepare_sleep();
   void awake() { shared_->core.awake(); }
   // Refuses all later pushes and runs what came before. Not from inside `run`.
@@ -224,6 +231,8 @@ class Inbox {
   void close(Run&& run);
   bool closed() const { return shared_->core.is_closed(); }
   const InboxStats& stats() const { return stats_; }
+  // Handles that were refused because there were too many.
+  uint64_t refused_producers() const { return shared_->refused.load(std::memory_order_relaxed); }
 
  private:
   struct Lane {
@@ -234,7 +243,7 @@ class Inbox {
   static void free_node(Node* node);
   static void cancel_reservation(Node* node);
   static void take_home(Block* block, Link* list);
-  static void release(Block* block, uint32_t holders);
+  static void release(Shared& shared, Block* block, uint32_t holders);
   void accept(Link* oldest);
   void spend(Node* node);
   void bury(Block* block);

@@ -119,7 +119,7 @@ PushResult Inbox<Msg, Policy>::Producer::stage(uint8_t klass, Msg&& message, siz
   (*node)->next = block_->staged_newest;
   block_->staged_newest = *node;
   if (block_->staged_oldest == nullptr) block_->staged_oldest = *node;
-  ++block_->stats.pushed;
+  ++block_->staged;
   return PushResult::ok;
 }
 
@@ -128,11 +128,13 @@ PushResult Inbox<Msg, Policy>::Producer::commit() {
   inbox_detail::Busy busy(block_->busy);
   Link* newest = std::exchange(block_->staged_newest, nullptr);
   Link* oldest = std::exchange(block_->staged_oldest, nullptr);
+  const uint32_t staged = std::exchange(block_->staged, 0);
   if (newest == nullptr) return PushResult::ok;
   const PushResult result = publish(newest, oldest);
-  // Only up to the oldest: a refused chain may be linked to nothing, or to what was there.
-  if (result != PushResult::ok) {
-    oldest->next = nullptr;
+  if (result == PushResult::ok) {
+    block_->stats.pushed += staged;
+  } else {
+    oldest->next = nullptr;  // a refused attempt may have linked it to what was queued
     take_home(block_, newest);
   }
   return result;
@@ -159,7 +161,7 @@ Inbox<Msg, Policy>::Producer::~Producer() {
     case InboxCore<Policy>::Pushed::ok:
       break;
     case InboxCore<Policy>::Pushed::closed:
-      release(block, 1);
+      release(*shared_, block, 1);
       break;
   }
 }
@@ -170,11 +172,15 @@ template <class Msg, class Policy>
 std::optional<typename Inbox<Msg, Policy>::Producer> Inbox<Msg, Policy>::Gate::make_producer(
     std::span<const InboxClass> classes) const {
   BL_CHECK(classes.size() <= kMaxInboxClasses);
+  if (shared_->blocks.fetch_add(1, std::memory_order::relaxed) >= kMaxInboxProducers) {
+    shared_->blocks.fetch_sub(1, std::memory_order::relaxed);
+    shared_->refused.fetch_add(1, std::memory_order::relaxed);
+    return std::nullopt;
+  }
   auto block = std::make_unique<Block>();
   for (size_t klass = 0; klass < classes.size(); ++klass) {
     BL_CHECK(classes[klass].lane < kMaxInboxLanes);
     Slab& slab = block->slabs[klass];
-    slab.lane = classes[klass].lane;
     slab.bytes_left = classes[klass].bytes;
     slab.free_nodes = classes[klass].nodes;
     slab.nodes = std::make_unique<Node[]>(classes[klass].nodes);
@@ -182,6 +188,7 @@ std::optional<typename Inbox<Msg, Policy>::Producer> Inbox<Msg, Policy>::Gate::m
       Node& node = slab.nodes[i - 1];
       node.home = block.get();
       node.klass = static_cast<uint8_t>(klass);
+      node.lane = classes[klass].lane;
       node.next = slab.free;
       slab.free = &node;
       poison(node.storage, sizeof node.storage);
@@ -193,6 +200,7 @@ std::optional<typename Inbox<Msg, Policy>::Producer> Inbox<Msg, Policy>::Gate::m
   block->death.kind = Kind::death;
   switch (shared_->core.push_chain(&block->birth, &block->birth)) {
     case InboxCore<Policy>::Pushed::closed:
+      shared_->blocks.fetch_sub(1, std::memory_order::relaxed);
       return std::nullopt;
     case InboxCore<Policy>::Pushed::ok_wake:
       shared_->waker->wake();
@@ -233,10 +241,11 @@ void Inbox<Msg, Policy>::take_home(Block* block, Link* list) {
 }
 
 template <class Msg, class Policy>
-void Inbox<Msg, Policy>::release(Block* block, uint32_t holders) {
+void Inbox<Msg, Policy>::release(Shared& shared, Block* block, uint32_t holders) {
   if (block->holders.fetch_sub(holders, std::memory_order::acq_rel) != holders) return;
   take_home(block, block->returns.take_all());
   delete block;
+  shared.blocks.fetch_sub(1, std::memory_order::relaxed);
 }
 
 // ---- The owner
@@ -272,10 +281,11 @@ void Inbox<Msg, Policy>::accept(Link* oldest) {
         break;
       case Kind::death:
         block->dead = true;
-        if (block->pending == 0) bury(block);
+        // With spent nodes it is in that list, which return_spent() empties.
+        if (block->pending == 0 && block->spent_newest == nullptr) bury(block);
         break;
       case Kind::message: {
-        Lane& lane = lanes_[block->slabs[node->klass].lane];
+        Lane& lane = lanes_[node->lane];
         node->next = nullptr;
         (lane.oldest == nullptr ? lane.oldest : static_cast<Node*>(lane.newest)->next) = node;
         lane.newest = node;
@@ -287,20 +297,13 @@ void Inbox<Msg, Policy>::accept(Link* oldest) {
   }
 }
 
-// The last node of a dead handle came home.
+// The handle is dead and its last node came home.
 template <class Msg, class Policy>
 void Inbox<Msg, Policy>::bury(Block* block) {
-  // Its spent nodes go with it, and no later return may touch it.
-  if (block->spent_newest != nullptr) {
-    block->returns.give(block->spent_newest, block->spent_oldest);
-    Block** at = &spent_;
-    while (*at != block) at = &(*at)->next_spent;
-    *at = block->next_spent;
-  }
   if (block->next != nullptr) block->next->previous = block->previous;
   (block->previous != nullptr ? block->previous->next : producers_) = block->next;
   --stats_.producers;
-  release(block, 2);
+  release(*shared_, block, 2);
 }
 
 template <class Msg, class Policy>
@@ -313,7 +316,7 @@ void Inbox<Msg, Policy>::spend(Node* node) {
   }
   node->next = block->spent_newest;
   block->spent_newest = node;
-  if (--block->pending == 0 && block->dead) bury(block);
+  --block->pending;
 }
 
 template <class Msg, class Policy>
@@ -356,12 +359,14 @@ void Inbox<Msg, Policy>::return_spent() {
     spent_ = block->next_spent;
     block->returns.give(std::exchange(block->spent_newest, nullptr),
                         std::exchange(block->spent_oldest, nullptr));
+    if (block->dead && block->pending == 0) bury(block);
   }
 }
 
 template <class Msg, class Policy>
 bool Inbox<Msg, Policy>::prepare_sleep() {
   if (stats_.backlog != 0) return false;
+  if (closed()) return true;
   if (!shared_->core.prepare_sleep()) {
     ++stats_.sleeps_refused;
     return false;
@@ -382,7 +387,7 @@ void Inbox<Msg, Policy>::close(Run&& run) {
     Block* block = producers_;
     producers_ = block->next;
     --stats_.producers;
-    release(block, 1);
+    release(*shared_, block, 1);
   }
 }
 
