@@ -203,7 +203,7 @@ void Ring::prepare(io_uring_sqe& sqe, const Op& op) {
     case OpKind::none:
       break;
   }
-  BL_CHECK(!"an operation that this backend knows");
+  BL_CHECK(false && "an operation that this backend knows");
 }
 
 bool Ring::try_submit(Op& op) {

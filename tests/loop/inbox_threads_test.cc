@@ -1,6 +1,6 @@
 // The promises of loop/inbox.h that need threads: order and completeness under load, who destroys
-// what, and close racing pushes. Also: no allocation after start. Model checking, which proves what
-// these only try, stands in inbox_model_test.cc.
+// what, and close racing pushes. Model checking, which proves what these only try, stands in
+// inbox_model_test.cc.
 #include <barrier>
 #include <chrono>
 #include <latch>
@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include "loop/inbox.h"
-#include "tests/loop/allocations.h"
 #include "tests/loop/inbox_fixture.h"
 
 namespace beamline {
@@ -211,28 +210,6 @@ TEST(InboxThreads, OneSleepNeverGetsTwoWakes) {
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(extra, 0u);
   inbox.close([](int&) {});
-}
-
-TEST(InboxAllocTest, NothingIsAllocatedAfterTheHandleWasMade) {
-  auto waker = std::make_shared<CountingWaker>();
-  Inbox<Numbered> inbox(waker);
-  auto producer = make_producer(inbox, {{.nodes = 64}, {.nodes = 8, .lane = 1}});
-  const uint64_t before = allocations_of_this_thread();
-  for (uint32_t turn = 0; turn < 100; ++turn) {
-    for (uint32_t i = 0; i < 70; ++i) producer.try_push(0, Numbered{0, i});  // some are full
-    auto reservation = producer.reserve(1);
-    producer.push(*reservation, Numbered{1, turn});
-    for (uint32_t i = 0; i < 4; ++i) producer.stage(1, Numbered{1, i});
-    producer.commit();
-    inbox.drain(50, [](Numbered&) {});
-    inbox.drain(50, [](Numbered&) {});
-    inbox.return_spent();
-    if (inbox.prepare_sleep()) inbox.awake();
-    producer.reclaim();
-  }
-  EXPECT_EQ(allocations_of_this_thread(), before);
-  EXPECT_GT(producer.stats().full_nodes, 0u);
-  inbox.close([](Numbered&) {});
 }
 
 }  // namespace
