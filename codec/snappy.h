@@ -10,8 +10,8 @@
 
 namespace beamline {
 
-// The length in front of the block. Errors (field "snappy.length"): truncated, non_canonical,
-// too_long (over `limit`), out_of_range (more than any block of this size can expand to: snappy
+// The length in front of the block. Errors (field "snappy.length"): truncated, too_long (over
+// `limit`), out_of_range (over 32 bits, or more than any block of this size can expand to: snappy
 // cannot do better than 64 bytes for 3).
 Result<size_t> snappy_declared_size(Bytes compressed, size_t limit);
 

@@ -45,23 +45,23 @@ class SnappyFrameDecoder {
   const Stats& stats() const { return stats_; }
 
  private:
-  enum class State : uint8_t { header, body, raw, skip };
+  enum class State : uint8_t { header, body, skip, failed };
 
+  std::unexpected<Error> fail(Code code, const char* field);
   Status on_header();
-  Result<size_t> on_body(Bytes input);
-  Status on_chunk(Bytes chunk);
-  Status on_uncompressed(Bytes data);
-  Status count_input(size_t size);
+  Status on_body(Bytes body);
+  Status on_data(Bytes body);
+  Result<size_t> take_header(Bytes input);
+  Result<size_t> take_body(Bytes input);
 
   MutableBytes out_;
   size_t produced_ = 0;
-  size_t input_ = 0;  // bytes taken of this payload
+  size_t input_ = 0;    // bytes taken of this payload, to the end of the last chunk or header
+  size_t claimed_ = 0;  // bytes that the chunks so far have or announce
   State state_ = State::header;
   bool identified_ = false;
   uint8_t type_ = 0;
   uint32_t chunk_left_ = 0;  // bytes of the chunk's body that did not arrive yet
-  uint32_t checksum_ = 0;    // of an uncompressed chunk: expected
-  uint32_t running_ = 0;     // and so far
   uint8_t header_[4] = {};
   uint8_t header_size_ = 0;
   std::vector<uint8_t> partial_;
