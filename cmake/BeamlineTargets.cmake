@@ -63,8 +63,9 @@ endif()
 # beamline_test(NAME AREA area SOURCES... [DEPS targets...] [LABELS labels...] [TIMEOUT s]
 #               [NO_SANITIZER] [NO_TSAN] [PROPERTIES name value ...])
 # A GoogleTest program, each case one ctest test `AREA.Suite.Case` with the label AREA.
-# Further labels: `long` (only in ./dev test --long), `sim`, `interop` (talks to real peers), `bench`
-# (measures). The last two run alone and are not built where a sanitizer is on.
+# Further labels: `long` (only in ./dev test --long), `vectors` (reads the folder BEAMLINE_VECTORS, only
+# in ./dev vectors), `sim`, `interop` (talks to real peers), `bench` (measures). The last two run alone
+# and are not built where a sanitizer is on.
 # NO_SANITIZER: not built where a sanitizer is on. NO_TSAN: not built under tsan, because all of it
 # runs on one thread and would only take time there.
 function(beamline_test name)
@@ -91,11 +92,17 @@ function(beamline_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE beamline_options beamline_test_main ${ARG_DEPS})
   target_precompile_headers(${name} REUSE_FROM beamline_test_main)
-  # gtest_discover_tests hands PROPERTIES on through one more list expansion.
-  string(REPLACE ";" "\\;" labels "${labels}")
   gtest_discover_tests(${name} TEST_PREFIX "${ARG_AREA}." DISCOVERY_MODE PRE_TEST
-                       DISCOVERY_TIMEOUT 60
-                       PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT} ${ARG_PROPERTIES})
+                       DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${ARG_TIMEOUT} ${ARG_PROPERTIES})
+  # A list does not survive its way through PROPERTIES; the list of tests, which ctest has after it
+  # included the discovered ones, takes the labels whole.
+  set(labels_file ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
+  file(CONFIGURE OUTPUT ${labels_file} @ONLY CONTENT [[
+if(@name@_TESTS)
+  set_tests_properties(${@name@_TESTS} PROPERTIES LABELS "@labels@")
+endif()
+]])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels_file})
 endfunction()
 
 # beamline_bench(NAME SOURCES... [DEPS targets...])

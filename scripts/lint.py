@@ -75,7 +75,7 @@ FORBIDDEN = [(rule, folders, re.compile(pattern), why) for rule, folders, patter
 
 # Written so that this file does not contain what it looks for.
 ELSEWHERE = re.compile(
-    r"(?<![\w.~}$/])/(?:work|home|root|Users)/\w"
+    r"(?<![\w.~}$/])/(?:work|home|root|Users)/\w|\.\./shared/"
     r"|\b(?:registry\.npmjs\.org|registry\.yarnpkg\.com|pypi\.org|pythonhosted\.org"
     r"|(?:static|index)?\.?\bcrates\.io|proxy\.golang\.org)\b")
 

@@ -1,4 +1,5 @@
-# ./dev test: the three tiers of tests. Sourced by ./dev.
+# ./dev test: the three tiers of tests. ./dev vectors: the tests that read official vectors.
+# Sourced by ./dev.
 
 report=build/test-report
 
@@ -11,12 +12,20 @@ test_areas() {
   done
 }
 
+# Labels of tests that are left out: soaks, and what reads vectors that are not there.
+excluded_labels() {
+  local labels=none
+  [[ -n ${BEAMLINE_LONG:-} ]] || labels+='|long'
+  [[ -n ${BEAMLINE_VECTORS:-} ]] || labels+='|vectors'
+  printf '%s' "$labels"
+}
+
 # ctest_tier TIER AREA: runs the tier's tests; leaves $report/TIER.xml and $report/TIER.summary
 # (ctest's last lines). Returns 1 if a test failed, or if none ran where some should.
 ctest_tier() {
   local tier=$1 area=$2 log="build/log/test-$1.log" status=0 start=$SECONDS select=()
   [[ -z $area ]] || select+=(-L "^$area\$")
-  [[ -n ${BEAMLINE_LONG:-} ]] || select+=(-LE '^long$')
+  select+=(-LE "^($(excluded_labels))\$")
   printf '==> test %s ' "$tier"
   ctest --test-dir "build/$tier" -j "$jobs" --no-label-summary --output-on-failure \
     --no-tests=error --test-output-size-passed 16384 --test-output-size-failed 1048576 \
@@ -84,6 +93,9 @@ test_main() {
 test_summary() {
   local tier order
   python3 scripts/skipped.py "$report"/*.xml || true
+  [[ -n ${BEAMLINE_LONG:-} ]] || printf 'not run: tests labelled long (./dev test --long)\n'
+  [[ -n ${BEAMLINE_VECTORS:-} ]] ||
+    printf 'not run: tests labelled vectors (./dev vectors DIR, or BEAMLINE_VECTORS=DIR)\n'
   order=$(tr ' ' '\n' <<<"$1" | tac | tr '\n' ' ')
   for tier in $order $2; do
     [[ -s $report/$tier.summary ]] || continue
@@ -91,4 +103,26 @@ test_summary() {
     cat "$report/$tier.summary"
   done
   rm -f "$report"/*.summary
+}
+
+# The tests labelled `vectors` read official vectors, by topic, from the folders of BEAMLINE_VECTORS
+# and skip where a folder is not there; here that is a failure if it leaves nothing to run.
+vectors_main() {
+  at_most vectors 1 "$@"
+  [[ $# == 1 ]] || fail 'vectors: which directory? ./dev vectors DIR' 2
+  [[ -d $1 ]] || fail "vectors: '$1' is not a directory" 2
+  grep -rqs --include=CMakeLists.txt 'LABELS.*vectors' tests ||
+    fail 'vectors: there is no vector runner yet (no test has the label vectors)'
+  BEAMLINE_VECTORS=$(cd "$1" && pwd)
+  export BEAMLINE_VECTORS
+  need build test
+  configure release build/release
+  build release build/release
+  mkdir -p "$report"
+  local status=0 ran
+  ctest --test-dir build/release -j "$jobs" --no-label-summary --output-on-failure \
+    --no-tests=error -L '^vectors$' --output-junit "$PWD/$report/vectors.xml" || status=1
+  ran=$(grep -c 'status="run"' "$report/vectors.xml") || true
+  [[ $ran -gt 0 ]] || fail "vectors: no test found its vectors in $BEAMLINE_VECTORS"
+  return $status
 }
