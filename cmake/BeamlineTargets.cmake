@@ -105,6 +105,17 @@ endif()
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels_file})
 endfunction()
 
+# Gives an executable of ours mimalloc in place of malloc and new (never a library: an embedder keeps
+# its own). Off under sanitizers, which bring theirs.
+function(beamline_mimalloc name)
+  if(BEAMLINE_SANITIZE STREQUAL "none")
+    find_package(mimalloc REQUIRED)
+    # It is used by being there, so a linker must not drop it as unneeded.
+    target_link_libraries(${name} PRIVATE -Wl,--push-state,--no-as-needed mimalloc
+                          -Wl,--pop-state)
+  endif()
+endfunction()
+
 # beamline_bench(NAME SOURCES... [DEPS targets...])
 # A Google Benchmark program, build/bench-release/bench/NAME. What is measured against what stands
 # in bench/<area>.json (format: scripts/bench.py).
@@ -113,6 +124,7 @@ function(beamline_bench name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE beamline_options benchmark::benchmark
                         benchmark::benchmark_main ${ARG_DEPS})
+  beamline_mimalloc(${name})
 endfunction()
 
 # beamline_fuzz(NAME SOURCES... [DEPS targets...])
