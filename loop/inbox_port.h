@@ -1,0 +1,54 @@
+// Joins an inbox to its reactor.
+#pragma once
+
+#include "loop/inbox.h"
+#include "loop/reactor.h"
+
+namespace beamline {
+
+// Runs the messages of an inbox on the reactor's thread, in its turn.
+template <class Msg>
+class InboxReceiver {
+ public:
+  virtual ~InboxReceiver() = default;
+  // The message may be moved from. What is left of it goes home to its producer.
+  virtual void on_message(Msg& message) = 0;
+};
+
+// Attached while it lives. Dies on the reactor's thread; what was pushed before runs then, at the
+// latest.
+template <class Msg>
+class InboxPort final : public InboxSource {
+ public:
+  InboxPort(Reactor& reactor, InboxReceiver<Msg>& receiver)
+      : reactor_(reactor), receiver_(receiver), inbox_(reactor.backend().waker()) {
+    reactor_.attach(*this);
+  }
+  ~InboxPort() override {
+    close();
+    reactor_.detach(*this);
+  }
+
+  // For producers; see Inbox::Gate. Any thread may use a copy of it.
+  typename Inbox<Msg>::Gate gate() const { return inbox_.gate(); }
+  Inbox<Msg>& inbox() { return inbox_; }
+
+  size_t drain(size_t limit) override {
+    return inbox_.drain(limit, [this](Msg& message) { receiver_.on_message(message); });
+  }
+  bool has_backlog() const override { return inbox_.has_backlog(); }
+  void return_spent() override { inbox_.return_spent(); }
+  bool prepare_sleep() override { return inbox_.prepare_sleep(); }
+  void awake() override { inbox_.awake(); }
+  void close() override {
+    if (inbox_.closed()) return;
+    inbox_.close([this](Msg& message) { receiver_.on_message(message); });
+  }
+
+ private:
+  Reactor& reactor_;
+  InboxReceiver<Msg>& receiver_;
+  Inbox<Msg> inbox_;
+};
+
+}  // namespace beamline
