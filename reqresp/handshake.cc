@@ -103,8 +103,8 @@ void Handshake::failed(Now now) {
   if (over_) return;
   if (++failures_ >= limits_.failures) {
     goodbye(Goodbye::kFault);
-  } else {
-    // Both are due again soon, well within the peer's patience.
+  } else if (ready_) {
+    // Due again soon, well within the peer's patience.
     ping_at_ = std::min(ping_at_, now.mono + limits_.ping_interval / 4);
   }
 }
