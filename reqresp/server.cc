@@ -168,6 +168,8 @@ void Server::complete(Entry& entry, Now now) {
   entry.deadline = MonoTime::never();
   entry.order = order_++;
   deliver_next(entry.peer, entry.protocol, now);
+  const bool in_line = entry.phase == Phase::waiting && entry.tokens_at == MonoTime::never();
+  if (in_line) ++stats_.waited_concurrency;
 }
 
 void Server::invalid(Entry& entry, Error why, Now now) {
@@ -209,8 +211,6 @@ bool Server::take_tokens(Entry& entry, int64_t tokens, Now now) {
 
 bool Server::deliver(Entry& entry, Now now) {
   if (active(entry.peer, entry.protocol) >= limits_.active_per_protocol) {
-    if (!entry.waited_protocol) ++stats_.waited_concurrency;
-    entry.waited_protocol = true;
     entry.tokens_at = MonoTime::never();
     return false;
   }

@@ -72,8 +72,8 @@ struct ServerStats {
   uint64_t refused_peers = 0;
   uint64_t full_stream = 0;
   uint64_t full_total = 0;
-  uint64_t waited_concurrency = 0;
-  uint64_t waited_peer_rate = 0;  // requests and chunks that were delayed
+  uint64_t waited_concurrency = 0;  // requests behind others of their peer and protocol
+  uint64_t waited_peer_rate = 0;    // requests and chunks that were delayed
   uint64_t waited_total_rate = 0;
   uint64_t timeouts_read = 0;
   uint64_t timeouts_write = 0;
@@ -152,9 +152,8 @@ class Server {
   struct Entry {
     Phase phase = Phase::free;
     bool remote_closed = false;
-    bool wants_room = false;       // respond_chunk said full
-    bool waited_protocol = false;  // counted once
-    bool waited_tokens = false;
+    bool wants_room = false;     // respond_chunk said full
+    bool waited_tokens = false;  // counted once
     Protocol protocol = Protocol::status_v1;
     uint32_t generation = 0;
     PeerHandle peer = 0;

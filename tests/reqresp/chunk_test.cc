@@ -192,7 +192,9 @@ TEST(ChunkCodec, GarbageEndsInATypedError) {
   for_seeds(400, [](Rng& rng) {
     const ProtocolInfo& row = protocols()[rng.below(kProtocolCount)];
     const auto result = read_all(row, random_bytes(rng, 1 + rng.below(3000)), rng);
-    if (!result) EXPECT_EQ(result.error().fault, Fault::peer);
+    if (!result) {
+      EXPECT_EQ(result.error().fault, Fault::peer);
+    }
   });
 }
 

@@ -232,6 +232,7 @@ TEST_F(ReqRespClient, AtMostTwoStreamsPerProtocolAndPeerTheRestWaitsInOrder) {
   ASSERT_TRUE(client_.request(kPeer, Protocol::status_v1, Buffer(84), now()));
   ASSERT_TRUE(client_.request(kPeer + 1, Protocol::ping_v1, Buffer(8), now()));
   EXPECT_EQ(kinds(), "open open");
+  client_.output_sent(ids[1], client_.output(ids[1]).size());
   feed(ids[1], encode_chunk(info(Protocol::ping_v1), {}, Buffer(8)));
   EXPECT_EQ(kinds(), "chunk end");  // its stream is still open
   client_.on_remote_close(ids[1], now());

@@ -127,7 +127,9 @@ TEST(Handshake, MetadataFollowsItsSequenceNumber) {
 TEST(Handshake, PingsAndStatusRepeat) {
   Handshake handshake(Role::dialer, {}, at(seconds(0)));
   handshake.on_status(our_status(), our_status(), kSlot, true, at(seconds(0)));
-  actions(handshake);
+  EXPECT_EQ(actions(handshake), "status ready ping");
+  handshake.on_ping(0, true, at(seconds(0)));
+  EXPECT_EQ(actions(handshake), "metadata");
   int pings = 0;
   int statuses = 0;
   MonoTime now = at(seconds(0)).mono;

@@ -132,7 +132,7 @@ TEST_F(ReqRespServer, AnErrorEndsTheAnswer) {
   ASSERT_TRUE(server_->respond_error(id, ResultCode::resource_unavailable, "pruned", now()));
   EXPECT_EQ(respond(id, 500).error().code, Code::not_found);
   const Buffer wire = drain(id);
-  EXPECT_EQ(kinds(), "request flush flush finish close");
+  EXPECT_EQ(kinds(), "request flush finish close");
   ChunkReader reader(info(Protocol::blocks_by_range_v2));
   const size_t first = *reader.read(wire);
   EXPECT_EQ(reader.take().result, 0);
@@ -168,7 +168,8 @@ TEST_F(ReqRespServer, InvalidRequestsAreAnsweredAsSuchAndCharged) {
     SCOPED_TRACE(name(expected.code));
     const auto id = server_->on_stream(kPeer, Protocol::ping_v1, now());
     server_->on_data(*id, expected.wire, now());
-    server_->on_data(*id, expected.wire, now());  // more of it changes nothing
+    const bool refused = server_->has_events();
+    if (refused) server_->on_data(*id, expected.wire, now());  // more of it changes nothing
     server_->on_remote_close(*id, now());
     EXPECT_EQ(kinds(), "violation flush");
     EXPECT_EQ(error().code, expected.code);
@@ -385,16 +386,16 @@ TEST_F(ReqRespServer, AFloodOfSmallRequestsIsDeliveredAtTheRateOfItsCost) {
     if (server_->size() < 8) ask(Protocol::ping_v1);
     kinds();
     for (const ServerEvent& event : std::exchange(last_, {})) {
+      if (event.kind == Kind::flush) drain(event.request);
       if (event.kind != Kind::request) continue;
       ASSERT_TRUE(respond(event.request, 8).has_value());
       ASSERT_TRUE(server_->respond_end(event.request, now()).has_value());
       ++answered;
     }
-    for (uint32_t slot = 0; slot < limits.streams; ++slot) {
-      for (uint32_t generation = 1; generation < 2; ++generation) drain({slot, generation});
-    }
   }
+  // 10 of the burst and 10 a second.
   EXPECT_LE(answered, 115u);
+  EXPECT_GE(answered, 100u);
 }
 
 TEST_F(ReqRespServer, APeerThatGoesFreesEverythingOfIt) {
