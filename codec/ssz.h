@@ -62,9 +62,10 @@ struct Type {
   size_t value_size = 0;  // sizeof the owned value; 0: has no owned form
   uint8_t depth = 1;
   bool plain = false;  // of fixed size, and every bit pattern is valid
+  bool flat = false;   // the owned value's memory is its encoding
 
-  bool is_fixed() const { return fixed_size != 0; }
-  bool is_basic() const { return kind == Kind::uint || kind == Kind::boolean; }
+  constexpr bool is_fixed() const { return fixed_size != 0; }
+  constexpr bool is_basic() const { return kind == Kind::uint || kind == Kind::boolean; }
 };
 
 // Declarations. Owned forms: uintN_t, bool, T[n] (std::array), std::vector<T> (with `ops`), a byte
@@ -103,14 +104,19 @@ class View {
   bool bit(size_t index) const;  // REQUIRES: index < size()
 
  private:
+  friend class Hasher;
+  View() = default;
   View(const Type& type, Bytes bytes) : type_(&type), bytes_(bytes) {}
-  const Type* type_;
+  const Type* type_ = nullptr;
   Bytes bytes_;
 };
 
-// Computes hash_tree_roots and keeps the scratch memory that they need. One thread at a time.
+// Computes hash_tree_roots and keeps the scratch memory that they need, up to kKeptScratch. One
+// thread at a time.
 class Hasher {
  public:
+  static constexpr size_t kKeptScratch = 1 << 20;  // bytes
+
   Root hash_tree_root(const View& view);
 
  private:
@@ -120,10 +126,10 @@ class Hasher {
     size_t count = 0;  // children
     size_t base = 0;   // of its roots on the stack
   };
-  void merkleize(size_t base, uint64_t limit_chunks);
   void push_chunks(Bytes bytes);
   bool push_leaf(const View& view);
-  void finish(const Frame& frame);
+  void push_bits(const View& view);
+  void finish(size_t base, const Type& type, uint64_t length);
 
   std::vector<Hash256> stack_;
 };

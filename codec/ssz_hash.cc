@@ -1,1 +1,150 @@
+// hash_tree_root over checked bytes. Roots gather on a stack: a value pushes the roots of its
+// children, which are then reduced, in place, to its own.
+
+#include <bit>
+
 #include "codec/ssz.h"
+#include "crypto/sha256.h"
+
+namespace beamline::ssz {
+namespace {
+
+constexpr size_t kMaxTreeDepth = 64;
+
+// [n]: the root of a tree of depth n whose leaves are zero.
+const std::array<Hash256, kMaxTreeDepth + 1>& zero_roots() {
+  static const std::array<Hash256, kMaxTreeDepth + 1> kRoots = [] {
+    std::array<Hash256, kMaxTreeDepth + 1> roots;
+    for (size_t i = 0; i < kMaxTreeDepth; ++i) roots[i + 1] = sha256_pair(roots[i], roots[i]);
+    return roots;
+  }();
+  return kRoots;
+}
+
+// Of a tree with room for `leaves`.
+size_t tree_depth(uint64_t leaves) {
+  return leaves <= 1 ? 0 : static_cast<size_t>(std::bit_width(leaves - 1));
+}
+
+// Reduces stack[base..] to one root of a tree with room for `limit` leaves.
+void merkleize(std::vector<Hash256>& stack, size_t base, uint64_t limit) {
+  const auto& zeros = zero_roots();
+  const size_t depth = tree_depth(limit);
+  size_t count = stack.size() - base;
+  BL_CHECK(count <= limit);
+  if (count == 0) {
+    stack.push_back(zeros[depth]);
+    return;
+  }
+  size_t level = 0;
+  for (; count > 1; ++level) {
+    if (count % 2 != 0) {
+      stack.resize(base + count);
+      stack.push_back(zeros[level]);
+      ++count;
+    }
+    uint8_t* const roots = stack[base].bytes.data();
+    sha256_pairs(roots, roots, count / 2);
+    count /= 2;
+  }
+  stack.resize(base + 1);
+  for (; level < depth; ++level) stack[base] = sha256_pair(stack[base], zeros[level]);
+}
+
+void mix_in_length(Hash256& root, uint64_t length) {
+  Hash256 chunk;
+  std::memcpy(chunk.bytes.data(), &length, sizeof(length));
+  root = sha256_pair(root, chunk);
+}
+
+static_assert(sizeof(Hash256) == 32);
+
+}  // namespace
+
+void Hasher::push_chunks(Bytes bytes) {
+  const size_t at = stack_.size();
+  stack_.resize(at + bytes.size() / 32 + (bytes.size() % 32 != 0 ? 1 : 0));
+  if (!bytes.empty()) std::memcpy(stack_[at].bytes.data(), bytes.data(), bytes.size());
+}
+
+// The roots from `base` on become the root of a value of this type.
+void Hasher::finish(size_t base, const Type& type, uint64_t length) {
+  merkleize(stack_, base, type.chunks);
+  if (type.kind == Kind::list || type.kind == Kind::bitlist) mix_in_length(stack_[base], length);
+}
+
+void Hasher::push_bits(const View& view) {
+  const size_t base = stack_.size();
+  const size_t length = view.size();
+  if (view.type().kind == Kind::bitvector) {
+    push_chunks(view.bytes());
+  } else {
+    // Without the end mark, and without the byte that holds nothing else.
+    push_chunks(view.bytes().first(length / 8 + (length % 8 != 0 ? 1 : 0)));
+    if (length % 8 != 0) {
+      const size_t last = length / 8;
+      stack_.back().bytes[last % 32] ^= static_cast<uint8_t>(1u << (length % 8));
+    }
+  }
+  finish(base, view.type(), length);
+}
+
+// Pushes the root of a value that has no composite children; false when it has.
+bool Hasher::push_leaf(const View& view) {
+  const Type& type = view.type();
+  switch (type.kind) {
+    case Kind::uint:
+    case Kind::boolean:
+      push_chunks(view.bytes());
+      return true;
+    case Kind::bitvector:
+    case Kind::bitlist:
+      push_bits(view);
+      return true;
+    case Kind::vector:
+    case Kind::list: {
+      if (!type.element->is_basic()) return false;
+      const size_t base = stack_.size();
+      push_chunks(view.bytes());
+      finish(base, type, view.size());
+      return true;
+    }
+    case Kind::container:
+      return false;
+  }
+  return false;
+}
+
+Root Hasher::hash_tree_root(const View& root) {
+  stack_.clear();
+  std::array<Frame, kMaxDepth> frames;
+  size_t depth = 0;
+  // Either its root goes onto the stack at once, or its children come first.
+  const auto visit = [&](const View& view) {
+    if (push_leaf(view)) return;
+    BL_CHECK(depth < frames.size());
+    Frame& frame = frames[depth++];
+    frame.view = view;
+    frame.next = 0;
+    frame.count = view.size();
+    frame.base = stack_.size();
+  };
+  visit(root);
+  while (depth != 0) {
+    Frame& frame = frames[depth - 1];
+    if (frame.next == frame.count) {
+      finish(frame.base, frame.view.type(), frame.count);
+      --depth;
+      continue;
+    }
+    const size_t index = frame.next++;
+    visit(frame.view.type().kind == Kind::container ? frame.view.field(index)
+                                                    : frame.view.at(index));
+  }
+  const Root result = stack_.back();
+  stack_.clear();
+  if (stack_.capacity() * sizeof(Hash256) > kKeptScratch) stack_ = {};
+  return result;
+}
+
+}  // namespace beamline::ssz
