@@ -2,7 +2,7 @@
 // mplex, each with a protocol negotiated on it. Sans-IO: the caller owns the socket and the clock.
 //
 //   received bytes:  receive(now, wire); while (poll_event(event)) ...   then `wire` may go
-//   socket writable: n = poll_transmit(now, out), while wants_transmit()
+//   socket writable: n = poll_transmit(out), while wants_transmit()
 //   time:            handle_timeout(now) when poll_timeout() has come; then poll_event
 //   socket's end:    transport_closed(error); then poll_event
 //
@@ -78,7 +78,7 @@ class Connection {
 
   // Fills `out` with what is to be sent, whole frames first; gives how many bytes.
   // REQUIRES: out.size() >= kMinTransmit.
-  size_t poll_transmit(Now now, MutableBytes out);
+  size_t poll_transmit(MutableBytes out);
   bool wants_transmit() const;
 
   // never() when nothing is timed.
@@ -130,6 +130,10 @@ class Connection {
   enum class Kind : uint8_t { none, host, identify_answer, identify_ask, identify_push };
 
   struct StreamState {
+    StreamState() = default;
+    StreamState(StreamState&&) = default;
+    StreamState& operator=(StreamState&&) = default;
+
     std::unique_ptr<MultistreamSelect> select;  // until it is done
     std::unique_ptr<IdentifyReader> reader;     // of identify's own streams
     MonoTime deadline = MonoTime::never();
@@ -145,23 +149,27 @@ class Connection {
     Identify info;
   };
 
-  bool advance(Event& event);
   bool advance_securing();
   bool advance_choosing_muxer();
+  bool advance_open(Event& event);
+  // Decrypts the next frame of `wire_` to `plain_`; false: it is not whole, or the connection
+  // ended.
   bool next_frame();
-  Result<MutableBytes> take_frame();
+  MutableBytes take_frame();
   void drop_frame();
-  void secured();
+  bool expire_stream(Event& event);
   void start_muxer(MuxerKind kind);
-  void end(const Error& error, uint64_t* counter);
+  void end(const Error& error, uint64_t& counter);
+  size_t seal_frame(MutableBytes out, size_t size);
 
-  bool on_mux_event(const MuxEvent& mux_event, Event& event);
-  void on_opened(StreamId stream);
+  bool on_mux_event(const MuxEvent& from, Event& event);
   bool on_data(StreamState& state, Bytes data, Event& event);
+  bool on_remote_closed(StreamState& state, Event& event);
   bool on_negotiation(StreamState& state, Bytes data, Event& event);
   bool on_negotiated(StreamState& state, Bytes rest, Event& event);
   bool fail_stream(StreamState& state, const Error& error, Event& event);
   bool on_identify_data(StreamState& state, Bytes data, Event& event);
+  Result<StreamId> open_stream(std::span<const ProtocolId> proposals, Kind kind);
   void ask_identify();
   StreamState* find(StreamId stream);
   const StreamState* find(StreamId stream) const;
@@ -180,23 +188,24 @@ class Connection {
   PeerId remote_;
   std::vector<uint8_t> remote_address_;
 
-  struct Handshake;
-  std::unique_ptr<Handshake> handshake_;  // until connected
+  std::unique_ptr<Upgrade> upgrade_;           // while securing
+  std::unique_ptr<MultistreamSelect> select_;  // while choosing the muxer
   std::optional<NoiseCiphers> ciphers_;
   std::unique_ptr<Muxer> muxer_;
   std::vector<StreamState> streams_;  // by slot
   std::unique_ptr<IdentifyResult> identify_;
   MonoTime deadline_ = MonoTime::never();
 
-  MutableBytes wire_;   // handed over, not yet looked at
-  Bytes plain_;         // decrypted, not yet looked at
-  Bytes after_select_;  // the rest of a data event whose stream was just negotiated
-  StreamId after_select_stream_;
+  MutableBytes wire_;             // handed over, not yet looked at
+  Bytes plain_;                   // decrypted, not yet looked at
   LocalNode::FrameBuffer frame_;  // a frame that comes in parts
   uint32_t frame_size_ = 0;       // bytes of it so far, its length included
+  bool frame_done_ = false;       // it is whole, and `plain_` may lie in it
+  StreamId rest_stream_;          // a stream that was just negotiated, and
+  Bytes rest_;                    // what came with the negotiation's last bytes
   std::vector<uint8_t> output_;   // of the handshake, as it is sent
-  size_t output_sent_ = 0;
-  std::vector<StreamId> timed_out_;
+  uint32_t output_sent_ = 0;
+  std::vector<uint8_t> plain_output_;  // of the muxer's negotiation, to be sealed
 };
 
 }  // namespace beamline::libp2p

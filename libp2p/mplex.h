@@ -22,6 +22,7 @@ class Mplex final : public Muxer {
   // other side reads).
   Result<size_t> receive(Bytes input, MuxEvent& event) override;
   size_t poll_transmit(MutableBytes out) override;
+  size_t poll_session(MutableBytes out) override;
   void go_away(uint32_t code) override;
 
  private:

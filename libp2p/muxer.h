@@ -98,6 +98,8 @@ class Muxer {
   bool poll_event(MuxEvent& event);
   // Writes whole frames into `out`, control first, streams in turn; gives how many bytes.
   virtual size_t poll_transmit(MutableBytes out) = 0;
+  // The same, of the session's own frames alone: the last words of a connection that failed.
+  virtual size_t poll_session(MutableBytes out) = 0;
   bool wants_transmit() const { return session_frames_ || ready_.any(); }
 
   // refused: the other side is going away. full: too many outbound streams.
@@ -112,11 +114,15 @@ class Muxer {
   // While paused a stream has no data events; resume() hands out what was held.
   void pause(StreamId stream);
   void resume(StreamId stream);
+  // Takes back the rest of a data event. REQUIRES: the stream is paused, and receive() and
+  // poll_event() were not called since that event.
+  void unread(StreamId stream, Bytes rest);
   // No new streams from here on (yamux tells the other side). `code`: 0 in order, 1 the other side
   // broke the protocol, 2 our fault.
   virtual void go_away(uint32_t code) = 0;
 
   bool is_open(StreamId stream) const { return find(stream) != nullptr; }
+  bool is_paused(StreamId stream) const;
   size_t queued(StreamId stream) const;
   size_t stream_count() const { return inbound_ + outbound_; }
   size_t held_bytes() const { return held_; }
@@ -186,8 +192,10 @@ class Muxer {
   void fail_stream(uint32_t slot, Code code, const char* field);
   void update_ready(uint32_t slot) { ready_.assign(slot, sendable(streams_[slot])); }
   void update_notify(uint32_t slot);
-  // full: more resets are due than the other side reads.
+  // flow_control: more resets are due than the other side reads.
   Status queue_reset(uint64_t key);
+  // The same, of a reset that was queued where no error could be given.
+  Status check_backlog() const;
 
   virtual bool sendable(const Stream& stream) const = 0;
   virtual void on_consumed(uint32_t slot, size_t bytes) = 0;

@@ -2,7 +2,7 @@
 // signature over the static key, and the muxers that the sender speaks.
 #pragma once
 
-#include <array>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -18,8 +18,7 @@ inline constexpr size_t kMaxPayloadMuxers = 16;
 
 struct NoisePayload {
   secp256k1::PublicKey identity_key;
-  bool has_muxers = false;                      // whether there was a list at all
-  std::vector<std::string_view> stream_muxers;  // the sender's order; views into the payload
+  std::vector<std::string_view> stream_muxers;  // the sender's order; views
 };
 
 // Signs the static key. The result can serve all connections that use it.

@@ -26,6 +26,7 @@ class Yamux final : public Muxer {
   // with a code).
   Result<size_t> receive(Bytes input, MuxEvent& event) override;
   size_t poll_transmit(MutableBytes out) override;
+  size_t poll_session(MutableBytes out) override;
   void go_away(uint32_t code) override;
 
  private:
@@ -47,11 +48,10 @@ class Yamux final : public Muxer {
   // The stream of a frame, opened if it says so; kNone if there is none.
   Result<uint32_t> stream_of(const Header& header);
   void end_body();
-  size_t write_session(MutableBytes out);
   size_t write_stream(uint32_t slot, MutableBytes out);
   uint16_t take_flags(Stream& stream);
-  void update_session();
 
+  static bool window_due(const Stream& stream);
   bool sendable(const Stream& stream) const override;
   void on_consumed(uint32_t slot, size_t bytes) override;
   uint64_t next_key() override;
