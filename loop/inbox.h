@@ -79,7 +79,7 @@ class Inbox {
   };
 
   struct Slab {
-    Link* free = nullptr;
+    typename Policy::template Plain<Link*> free{};
     uint32_t free_nodes = 0;
     size_t bytes_left = 0;
     std::unique_ptr<Node[]> nodes;

@@ -39,7 +39,8 @@ std::expected<typename Inbox<Msg, Policy>::Node*, PushResult> Inbox<Msg, Policy>
       return std::unexpected(closed() ? PushResult::closed : PushResult::full);
     }
   }
-  Node* node = static_cast<Node*>(slab.free);
+  Link* first = slab.free;
+  Node* node = static_cast<Node*>(first);
   slab.free = node->next;
   --slab.free_nodes;
   slab.bytes_left -= bytes;
@@ -287,7 +288,11 @@ void Inbox<Msg, Policy>::accept(Link* oldest) {
       case Kind::message: {
         Lane& lane = lanes_[node->lane];
         node->next = nullptr;
-        (lane.oldest == nullptr ? lane.oldest : static_cast<Node*>(lane.newest)->next) = node;
+        if (lane.oldest == nullptr) {
+          lane.oldest = node;
+        } else {
+          lane.newest->next = node;
+        }
         lane.newest = node;
         ++block->pending;
         ++stats_.backlog;
