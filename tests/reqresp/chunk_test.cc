@@ -1,5 +1,6 @@
 #include "reqresp/chunk.h"
 
+#include "codec/hex.h"
 #include "codec/snappy_frame.h"
 #include "codec/uvarint.h"
 #include "tests/reqresp/bytes.h"
@@ -39,7 +40,73 @@ Buffer wire_chunk(uint8_t result, uint64_t declared, Bytes payload) {
   return wire;
 }
 
-TEST(ChunkCodec, TheSpecsPingRequest) {
+// What @lodestar/reqresp 1.5.1 writes, byte for byte (its snappy: snappyjs 0.7).
+constexpr const char* kLodestarPing7 = "08ff060000734e61507059010c0000bbd79f110700000000000000";
+constexpr const char* kLodestarRange =
+    "18ff060000734e61507059001800009ea72fa71804030009010040090720000100000000000000";
+constexpr const char* kLodestarRoots =
+    "40ff060000734e61507059000f00004f9ffe054000aa7a010000bb7a0100";
+constexpr const char* kLodestarNoRoots = "00ff060000734e61507059";
+constexpr const char* kLodestarStatusChunk =
+    "0054ff060000734e615070590021000059e50f97541001020304227a0100040100090100117a01001c0500000000"
+    "000000";
+constexpr const char* kLodestarEmptyBlockChunk =
+    "00f5a5fd429403ff060000734e615070590027000021e8386c9403046400fe0100fe0100c601000054feb300feb3"
+    "00c6b30062010008dc0000420400";
+constexpr const char* kLodestarError = "0309ff060000734e61507059010d0000b194048e6e6f20626c6f636b73";
+
+Buffer unhex(const char* text) {
+  const auto bytes = parse_hex(text);
+  EXPECT_TRUE(bytes.has_value());
+  return bytes.value_or(Buffer{});
+}
+
+Buffer read_request(Protocol protocol, const char* wire) {
+  const ProtocolInfo& row = info(protocol);
+  PayloadReader reader;
+  reader.start(row.request_min, row.request_max, "request length");
+  const Buffer bytes = unhex(wire);
+  const auto taken = reader.read(bytes);
+  EXPECT_TRUE(taken.has_value() && reader.done());
+  EXPECT_LE(bytes.size() - taken.value_or(0), reader.slack());
+  return to_buffer(reader.take());
+}
+
+TEST(ChunkCodec, LodestarsRequestsAreRead) {
+  EXPECT_EQ(read_request(Protocol::ping_v1, kLodestarPing7), (Buffer{7, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(read_request(Protocol::blocks_by_range_v2, kLodestarRange), range_request(3, 64));
+  Buffer roots(32, 0xaa);
+  roots.resize(64, 0xbb);
+  EXPECT_EQ(read_request(Protocol::blocks_by_root_v2, kLodestarRoots), roots);
+  EXPECT_TRUE(read_request(Protocol::blocks_by_root_v2, kLodestarNoRoots).empty());
+}
+
+TEST(ChunkCodec, LodestarsChunksAreRead) {
+  Rng rng(4);
+  const auto status = read_all(info(Protocol::status_v1), unhex(kLodestarStatusChunk), rng);
+  ASSERT_TRUE(status.has_value()) << to_string(status.error());
+  ASSERT_EQ(status->size(), 1u);
+  Buffer expected{1, 2, 3, 4};  // digest, finalized root and epoch 1, head root and slot 5
+  expected.resize(36, 0x22);
+  append_u64(expected, 1);
+  expected.resize(76, 0x11);
+  append_u64(expected, 5);
+  EXPECT_TRUE(equal((*status)[0].payload, expected));
+
+  const ProtocolInfo& range = info(Protocol::blocks_by_range_v2);
+  const auto block = read_all(range, unhex(kLodestarEmptyBlockChunk), rng);
+  ASSERT_TRUE(block.has_value()) << to_string(block.error());
+  ASSERT_EQ(block->size(), 1u);
+  EXPECT_EQ((*block)[0].payload.size(), range.chunk_min);
+  EXPECT_EQ((*block)[0].context, (ForkDigest{{0xf5, 0xa5, 0xfd, 0x42}}));
+
+  const auto error = read_all(range, unhex(kLodestarError), rng);
+  ASSERT_TRUE(error.has_value());
+  EXPECT_EQ((*error)[0].result, 3);
+  EXPECT_EQ(as_text((*error)[0].payload), "no blocks");
+}
+
+TEST(ChunkCodec, ThePingRequest) {
   // 8 bytes: length 8, stream identifier, one uncompressed or compressed frame.
   const Buffer ping{1, 0, 0, 0, 0, 0, 0, 0};
   const SharedBytes wire = encode_request(info(Protocol::ping_v1), ping);
