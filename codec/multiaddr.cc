@@ -94,7 +94,8 @@ void append_port(Protocol protocol, uint16_t port, std::vector<uint8_t>& out) {
 }
 
 void append_address(const Endpoint& endpoint, std::vector<uint8_t>& out) {
-  append_part(endpoint.is_ip6 ? Protocol::ip6 : Protocol::ip4, endpoint.address_bytes(), out);
+  append_part(endpoint.family() == AF_INET6 ? Protocol::ip6 : Protocol::ip4, endpoint.address(),
+              out);
 }
 
 uint16_t load_port(Bytes value) { return static_cast<uint16_t>(value[0] << 8 | value[1]); }
@@ -169,11 +170,7 @@ std::string value_text(const Part& part) {
 std::optional<Endpoint> endpoint_of(const std::vector<Part>& parts, Protocol transport) {
   if (parts.size() < 2 || parts[1].protocol != transport) return std::nullopt;
   if (parts[0].protocol != Protocol::ip4 && parts[0].protocol != Protocol::ip6) return std::nullopt;
-  Endpoint endpoint;
-  endpoint.is_ip6 = parts[0].protocol == Protocol::ip6;
-  std::copy(parts[0].value.begin(), parts[0].value.end(), endpoint.address.begin());
-  endpoint.port = load_port(parts[1].value);
-  return endpoint;
+  return Endpoint::from_address(parts[0].value, load_port(parts[1].value));
 }
 
 }  // namespace
@@ -227,7 +224,7 @@ Result<Multiaddr> Multiaddr::parse_text(std::string_view text) {
 Multiaddr Multiaddr::tcp(const Endpoint& endpoint, const PeerId& peer) {
   Multiaddr made;
   append_address(endpoint, made.bytes_);
-  append_port(Protocol::tcp, endpoint.port, made.bytes_);
+  append_port(Protocol::tcp, endpoint.port(), made.bytes_);
   if (!peer.empty()) append_part(Protocol::p2p, peer.bytes(), made.bytes_);
   return made;
 }
@@ -235,7 +232,7 @@ Multiaddr Multiaddr::tcp(const Endpoint& endpoint, const PeerId& peer) {
 Multiaddr Multiaddr::quic(const Endpoint& endpoint, const PeerId& peer) {
   Multiaddr made;
   append_address(endpoint, made.bytes_);
-  append_port(Protocol::udp, endpoint.port, made.bytes_);
+  append_port(Protocol::udp, endpoint.port(), made.bytes_);
   append_part(Protocol::quic_v1, {}, made.bytes_);
   if (!peer.empty()) append_part(Protocol::p2p, peer.bytes(), made.bytes_);
   return made;

@@ -11,20 +11,11 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/endpoint.h"
 #include "base/error.h"
 #include "codec/peer_id.h"
 
 namespace beamline {
-
-// An IP address and a port. IPv4 takes the first 4 bytes.
-struct Endpoint {
-  std::array<uint8_t, 16> address{};
-  uint16_t port = 0;
-  bool is_ip6 = false;
-
-  Bytes address_bytes() const { return {address.data(), is_ip6 ? 16u : 4u}; }
-  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
-};
 
 class Multiaddr {
  public:

@@ -18,8 +18,8 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "base/endpoint.h"
 #include "loop/buffer_pool.h"
-#include "loop/endpoint.h"
 
 struct iovec;
 struct msghdr;

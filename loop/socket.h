@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
+#include "base/endpoint.h"
 #include "base/error.h"
-#include "loop/endpoint.h"
 #include "loop/op.h"
 
 namespace beamline::socket {

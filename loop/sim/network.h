@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/endpoint.h"
 #include "base/error.h"
-#include "loop/endpoint.h"
 #include "loop/sim/world.h"
 
 namespace beamline::sim {

@@ -19,6 +19,8 @@ class Endpoint {
   static Endpoint v4(uint32_t host_order_address, uint16_t port);
   static Endpoint v6(const in6_addr& address, uint16_t port, uint32_t scope = 0);
   static Endpoint loopback(uint16_t port) { return v4(INADDR_LOOPBACK, port); }
+  // From 4 or 16 bytes in network order. Empty for another number of bytes.
+  static Endpoint from_address(Bytes address, uint16_t port);
   // From what the kernel filled in. Empty for a family other than IPv4 and IPv6.
   static Endpoint from_sockaddr(const sockaddr* address);
   // "127.0.0.1:9000" or "[::1]:9000". The port is required. Fault::local: it is a user's input.

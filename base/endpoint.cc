@@ -1,4 +1,4 @@
-#include "loop/endpoint.h"
+#include "base/endpoint.h"
 
 #include <charconv>
 #include <cstring>
@@ -22,6 +22,18 @@ Endpoint Endpoint::v6(const in6_addr& address, uint16_t port, uint32_t scope) {
   endpoint.storage_.v6.sin6_addr = address;
   endpoint.storage_.v6.sin6_scope_id = scope;
   return endpoint;
+}
+
+Endpoint Endpoint::from_address(Bytes address, uint16_t port) {
+  if (address.size() == sizeof(in_addr)) {
+    in_addr four;
+    std::memcpy(&four, address.data(), sizeof four);
+    return v4(ntohl(four.s_addr), port);
+  }
+  if (address.size() != sizeof(in6_addr)) return {};
+  in6_addr six;
+  std::memcpy(&six, address.data(), sizeof six);
+  return v6(six, port);
 }
 
 Endpoint Endpoint::from_sockaddr(const sockaddr* address) {
