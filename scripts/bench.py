@@ -30,8 +30,8 @@ a list of {id, name, value, unit, against, ratio, goal, rounds, min, max}. `valu
 ours; where a row states only a value, ratio, rounds, min and max are null.
 
 A missed goal is shown and does not fail the run: time on a shared machine is reported, not gated.
-The gate for regressions is instruction counts (cachegrind) of sans-IO benchmarks, `--instructions`,
-which does not exist yet; its limits will stand in the same manifest, as "instructions" of a row.
+The gate for regressions is instruction counts of sans-IO benchmarks: "instructions" of a row, which
+scripts/instructions.py reads (`./dev bench --instructions`).
 """
 
 import argparse
@@ -44,8 +44,9 @@ import sys
 
 NANOSECONDS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 KEYS = {"id", "name", "ours", "theirs", "against", "metric", "unit", "ratio", "goal", "floor",
-        "rounds", "min_time", "cores", "scale"}
+        "rounds", "min_time", "cores", "scale", "instructions"}
 SIDE_KEYS = {"program", "filter", "args"}
+INSTRUCTION_KEYS = {"function", "at_most"}
 GOAL = re.compile(r"^(>=|<=|=) ([0-9][0-9,]*(?:\.[0-9]+)?)$")
 MIN_ROUNDS = 9
 
@@ -77,6 +78,8 @@ def check_row(row):
         wrong = set(row[side]) - SIDE_KEYS
         if wrong or not {"program", "filter"} <= set(row[side]):
             raise BadRow(f"{label}: {side} takes program, filter and args")
+    if set(row.get("instructions", INSTRUCTION_KEYS)) != INSTRUCTION_KEYS:
+        raise BadRow(f"{label}: instructions takes function and at_most")
     if paired and row.get("rounds", MIN_ROUNDS) < MIN_ROUNDS:
         raise BadRow(f"{label}: a ratio needs at least {MIN_ROUNDS} rounds")
 
@@ -99,12 +102,16 @@ def metric_of(entry, metric, label):
     return value
 
 
+def filter_of(spec):
+    """The regular expression that names just this benchmark."""
+    return "^" + re.escape(spec["filter"]).replace("\\-", "-") + "$"
+
+
 def run_side(row, side, programs):
     """One run of one side: the metric, as a number."""
     label, spec = row["id"], row[side]
-    name = "^" + re.escape(spec["filter"]).replace("\\-", "-") + "$"
     command = [os.path.join(programs, spec["program"]), *spec.get("args", []),
-               f"--benchmark_filter={name}", "--benchmark_format=json",
+               f"--benchmark_filter={filter_of(spec)}", "--benchmark_format=json",
                f"--benchmark_min_time={row.get('min_time', 0.1)}"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -142,5 +142,31 @@ TEST(BenchRunner, TheManifestsOfThisTreeAreWellFormed) {
   EXPECT_EQ(outcome.status, 0) << outcome.output;
 }
 
+// The gate, with a fake valgrind that counts what it is told.
+TEST(BenchInstructions, ACountOverItsLimitFails) {
+  struct Case {
+    const char* count;
+    int status;
+    const char* says;
+  };
+  for (const Case& expected : {Case{"1000", 0, "met"}, Case{"1001", 1, "OVER by 0.1 %"},
+                               Case{"500", 0, "lower the limit"}, Case{"0", 1, "was not called"}}) {
+    const TemporaryTree tree;
+    tree.write("valgrind",
+               std::string("#!/bin/sh\nfor a in \"$@\"; do case $a in "
+                           "--callgrind-out-file=*) echo \"summary: ") +
+                   expected.count + "\" >\"${a#*=}\" ;; esac; done\n",
+               true);
+    std::string row = kPair;
+    row.insert(row.rfind('}'), R"(, "instructions": {"function": "BM_Ours", "at_most": 1000})");
+    const std::string manifest = tree.write("area.json", "{\"rows\": [" + row + "]}");
+    const Outcome outcome =
+        run("PATH=" + tree.path() + ":$PATH python3 -B " + top() + "/scripts/instructions.py" +
+            " --programs " + tree.path() + " --out " + tree.path() + "/out.json " + manifest);
+    EXPECT_EQ(outcome.status, expected.status) << outcome.output;
+    EXPECT_NE(outcome.output.find(expected.says), std::string::npos) << outcome.output;
+  }
+}
+
 }  // namespace
 }  // namespace beamline::test
