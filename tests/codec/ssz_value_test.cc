@@ -1,0 +1,171 @@
+#include <cstddef>
+
+#include "base/rng.h"
+#include "codec/hex.h"
+#include "codec/ssz.h"
+
+namespace beamline::ssz {
+namespace {
+
+struct Vote {
+  uint64_t slot = 0;
+  bool final = false;
+  Bitlist bits;
+  static const Type& ssz_type();
+  friend bool operator==(const Vote&, const Vote&) = default;
+};
+
+const Type& Vote::ssz_type() {
+  static const Type bits = bitlist("aggregation_bits", 2048);
+  static Field fields[] = {{"slot", &kUint64, offsetof(Vote, slot)},
+                           {"final", &kBoolean, offsetof(Vote, final)},
+                           {"aggregation_bits", &bits, offsetof(Vote, bits)}};
+  static const Type type = container("vote", fields, sizeof(Vote));
+  return type;
+}
+
+struct Ballot {
+  std::array<uint8_t, 4> digest{};
+  std::vector<Vote> votes;
+  std::vector<uint64_t> weights;
+  std::vector<Hash256> roots;
+  std::array<Hash256, 2> pair{};
+  static const Type& ssz_type();
+  friend bool operator==(const Ballot&, const Ballot&) = default;
+};
+
+const Type& Ballot::ssz_type() {
+  static const Type votes = list_of("votes", Vote::ssz_type(), 16, &list_ops<Vote>());
+  static const Type weights = list_of("weights", kUint64, 16, &list_ops<uint64_t>());
+  static const Type roots = list_of("roots", kBytes32, 16, &list_ops<Hash256>());
+  static const Type pair = vector_of("pair", kBytes32, 2);
+  static Field fields[] = {{"digest", &kBytes4, offsetof(Ballot, digest)},
+                           {"votes", &votes, offsetof(Ballot, votes)},
+                           {"weights", &weights, offsetof(Ballot, weights)},
+                           {"roots", &roots, offsetof(Ballot, roots)},
+                           {"pair", &pair, offsetof(Ballot, pair)}};
+  static const Type type = container("ballot", fields, sizeof(Ballot));
+  return type;
+}
+
+Ballot random_ballot(Rng& rng) {
+  Ballot ballot;
+  rng.fill(ballot.digest);
+  ballot.votes.resize(rng.below(5));
+  for (Vote& vote : ballot.votes) {
+    vote.slot = rng.next();
+    vote.final = rng.chance(1, 2);
+    vote.bits = Bitlist::of_length(rng.below(40));
+    for (size_t i = 0; i < vote.bits.length; ++i) vote.bits.set(i, rng.chance(1, 2));
+  }
+  ballot.weights.resize(rng.below(5));
+  for (uint64_t& weight : ballot.weights) weight = rng.next();
+  ballot.roots.resize(rng.below(5));
+  for (Hash256& root : ballot.roots) rng.fill(root.bytes);
+  for (Hash256& root : ballot.pair) rng.fill(root.bytes);
+  return ballot;
+}
+
+TEST(SszValue, OwnedValuesComeBackThroughTheirBytes) {
+  const uint64_t seed = 60;
+  Rng rng(seed);
+  Hasher hasher;
+  for (int i = 0; i < 500; ++i) {
+    const Ballot ballot = random_ballot(rng);
+    std::vector<uint8_t> bytes = {0xee};  // encode appends
+    ASSERT_TRUE(encode(ballot, bytes));
+    ASSERT_EQ(bytes[0], 0xee);
+    const Bytes encoded = Bytes(bytes).subspan(1);
+    ASSERT_EQ(*size_of(Ballot::ssz_type(), &ballot), encoded.size()) << "seed " << seed;
+    const auto back = decode<Ballot>(encoded);
+    ASSERT_TRUE(back) << to_string(back.error()) << " seed " << seed;
+    ASSERT_EQ(*back, ballot) << "seed " << seed;
+    ASSERT_EQ(*hash_tree_root(ballot, hasher),
+              hasher.hash_tree_root(*View::parse(Ballot::ssz_type(), encoded)));
+  }
+}
+
+TEST(SszValue, DecodedDamageIsRefusedOrEncodesToTheSameBytes) {
+  const uint64_t seed = 61;
+  Rng rng(seed);
+  for (int i = 0; i < 5000; ++i) {
+    std::vector<uint8_t> bytes;
+    ASSERT_TRUE(encode(random_ballot(rng), bytes));
+    bytes[rng.below(bytes.size())] = static_cast<uint8_t>(rng.next());
+    if (rng.chance(1, 4)) bytes.resize(rng.below(bytes.size() + 1));
+    const auto back = decode<Ballot>(bytes);
+    if (!back) continue;
+    std::vector<uint8_t> again;
+    ASSERT_TRUE(encode(*back, again));
+    ASSERT_EQ(again, bytes) << "seed " << seed;
+  }
+}
+
+// zeam issue 695: a bitlist whose length was half written or freed, while a block was persisted;
+// (length + 7 + 1) / 8 overflowed and the client died.
+TEST(SszValue, BitlistOfLengthSizeMaxIsATypedErrorZeam695) {
+  Hasher hasher;
+  for (const size_t length :
+       {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX - 7, SIZE_MAX - 8, SIZE_MAX / 2, size_t{2049}}) {
+    Ballot ballot;
+    ballot.votes.resize(2);
+    ballot.votes[1].bits.length = length;
+    for (const Status& status : {[&]() -> Status {
+                                   const auto size = size_of(Ballot::ssz_type(), &ballot);
+                                   return size ? Status{} : std::unexpected(size.error());
+                                 }(),
+                                 [&]() -> Status {
+                                   std::vector<uint8_t> out;
+                                   const Status encoded = encode(ballot, out);
+                                   EXPECT_TRUE(out.empty());
+                                   return encoded;
+                                 }(),
+                                 [&]() -> Status {
+                                   const auto root = hash_tree_root(ballot, hasher);
+                                   return root ? Status{} : std::unexpected(root.error());
+                                 }()}) {
+      ASSERT_FALSE(status) << length;
+      EXPECT_EQ(status.error().code, Code::too_long);
+      EXPECT_EQ(status.error().fault, Fault::local);
+      EXPECT_STREQ(status.error().field, "aggregation_bits");
+    }
+  }
+}
+
+TEST(SszValue, BitlistWhoseBitsAreNotItsLengthIsATypedError) {
+  Vote vote;
+  vote.bits.length = 9;  // the bits were freed
+  std::vector<uint8_t> out;
+  EXPECT_EQ(encode(vote, out).error().code, Code::mismatch);
+  vote.bits.bits = {0xff};
+  EXPECT_EQ(encode(vote, out).error().code, Code::mismatch);
+  vote.bits.bits = {0xff, 0xff};  // bits behind the end
+  EXPECT_EQ(encode(vote, out).error().code, Code::non_canonical);
+  vote.bits.bits = {0xff, 0x01};
+  EXPECT_TRUE(encode(vote, out));
+}
+
+TEST(SszValue, ListsOverTheirLimitAreTypedErrors) {
+  Ballot ballot;
+  ballot.weights.resize(17);
+  std::vector<uint8_t> out;
+  EXPECT_EQ(encode(ballot, out).error().code, Code::too_long);
+  EXPECT_STREQ(encode(ballot, out).error().field, "weights");
+  ballot.weights.clear();
+  ballot.votes.resize(17);
+  EXPECT_STREQ(encode(ballot, out).error().field, "votes");
+}
+
+TEST(Bitlist, SetGetAndBounds) {
+  Bitlist list = Bitlist::of_length(10);
+  list.set(0, true);
+  list.set(9, true);
+  list.set(0, false);
+  EXPECT_FALSE(list.get(0));
+  EXPECT_TRUE(list.get(9));
+  EXPECT_EQ(list.bits.size(), 2u);
+  EXPECT_DEATH((void)list.get(10), "check failed");
+}
+
+}  // namespace
+}  // namespace beamline::ssz
