@@ -128,12 +128,14 @@ void Reactor::end_turn() {
   for (Pool& pool : pools_) recycle(pool);
 }
 
-// Arms as many waiting sockets as buffers came back, in the order in which they began to wait.
+// Arms waiting sockets, in the order in which they began to wait, as many as there can be buffers
+// for. Not only for those that came back in this turn: a receive may have found no buffer just
+// before they did and say so now, when nothing is left to come back. One that is armed too early
+// waits again, after the completions that hold the buffers.
 void Reactor::recycle(Pool& pool) {
-  size_t returned = pool.pool->returned().size();
-  if (returned == 0) return;
-  backend_->recycle(*pool.pool);
-  for (; returned > 0 && pool.first != nullptr; --returned) {
+  if (!pool.pool->returned().empty()) backend_->recycle(*pool.pool);
+  uint32_t free = pool.pool->count() - pool.pool->leased();
+  for (; free > 0 && pool.first != nullptr; --free) {
     BufferWaiter& waiter = *pool.first;
     stop_waiting(waiter, *pool.pool);
     ++stats_.rearmed;

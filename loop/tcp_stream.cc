@@ -154,6 +154,7 @@ WriteResult TcpStream::write(SharedBytes bytes) {
 
 // One send in flight per stream: several would interleave their bytes.
 void TcpStream::flush() {
+  if (state_ == State::closing) return close_if_idle();  // it waited to leave the list
   if (!send_.idle() || (state_ != State::open && state_ != State::flushing)) return;
   if (queued_ == 0) {
     end_write_if_flushed();
@@ -366,6 +367,8 @@ void TcpStream::close(const Error& why) {
 
 void TcpStream::close_if_idle() {
   if (!recv_.idle() || !send_.idle() || !control_.idle() || closed_.queued) return;
+  // Still linked into the list of those to flush: the slab would use that link.
+  if (dirty_) return;
   drop_queue();
   tcp_->reactor_.post(closed_);
 }

@@ -29,6 +29,9 @@ class SimReactor final : private Runnable {
   Reactor& operator*() { return *reactor_; }
   Reactor* operator->() { return reactor_.get(); }
   SimBackend& backend() { return *backend_; }
+  // Needed after calls into it from outside its turns (connect, arm, write): the reactor sleeps on
+  // what it knew when its last turn ended. Anything may be done before the first turn.
+  void wake() { backend_->waker()->wake(); }
   // The address of its host.
   Endpoint endpoint(uint16_t port) {
     return backend_->world().net().endpoint(backend_->host(), port);
