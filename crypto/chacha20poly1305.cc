@@ -19,57 +19,57 @@ const EVP_CIPHER* cipher() {
   return kFetched;
 }
 
-struct Slot {
-  EVP_CIPHER_CTX* context = nullptr;
-  Key key{};
-  int encrypt = -1;  // 1, 0; -1: not keyed
-
-  void forget() {
-    EVP_CIPHER_CTX_free(context);  // wipes the keyed state
-    context = nullptr;
-    secure_wipe(key);
-    encrypt = -1;
-  }
-};
-
-// The keyed contexts of this thread. A key's place follows from its first byte, which is as good
-// as random.
-class ContextCache {
+// A keyed context for one direction.
+class Context {
  public:
-  ~ContextCache() {
-    for (Slot& slot : slots_) slot.forget();
-  }
+  ~Context() { forget(); }
 
   // The context of `key`, ready for a message with this nonce.
   EVP_CIPHER_CTX* ready(const Key& key, const uint8_t* nonce, int encrypt) {
-    Slot& slot = of(key);
-    if (slot.encrypt == encrypt && slot.key == key) {
-      BL_CHECK(EVP_CipherInit_ex2(slot.context, nullptr, nullptr, nonce, encrypt, nullptr) == 1);
-      return slot.context;
+    if (keyed_ && key_ == key) {
+      BL_CHECK(EVP_CipherInit_ex2(context_, nullptr, nullptr, nonce, encrypt, nullptr) == 1);
+      return context_;
     }
     const EVP_CIPHER* type = nullptr;
-    if (slot.context == nullptr) {
-      slot.context = EVP_CIPHER_CTX_new();
+    if (context_ == nullptr) {
+      context_ = EVP_CIPHER_CTX_new();
       type = cipher();
     }
-    BL_CHECK(EVP_CipherInit_ex2(slot.context, type, key.data(), nonce, encrypt, nullptr) == 1);
-    slot.key = key;
-    slot.encrypt = encrypt;
-    return slot.context;
+    BL_CHECK(EVP_CipherInit_ex2(context_, type, key.data(), nonce, encrypt, nullptr) == 1);
+    key_ = key;
+    keyed_ = true;
+    return context_;
   }
 
-  void forget(const Key& key) {
-    if (Slot& slot = of(key); slot.encrypt != -1 && slot.key == key) slot.forget();
+  void forget_if(const Key& key) {
+    if (keyed_ && key_ == key) forget();
   }
 
  private:
-  Slot& of(const Key& key) { return slots_[key[0] % slots_.size()]; }
-  std::array<Slot, ChaCha20Poly1305::kContextsPerThread> slots_;
+  void forget() {
+    EVP_CIPHER_CTX_free(context_);  // wipes the keyed state
+    context_ = nullptr;
+    secure_wipe(key_);
+    keyed_ = false;
+  }
+
+  EVP_CIPHER_CTX* context_ = nullptr;
+  Key key_{};
+  bool keyed_ = false;
 };
 
-ContextCache& contexts() {
-  thread_local ContextCache cache;
-  return cache;
+struct Contexts {
+  Context seal;
+  Context open;
+  void forget(const Key& key) {
+    seal.forget_if(key);
+    open.forget_if(key);
+  }
+};
+
+Contexts& contexts() {
+  thread_local Contexts both;
+  return both;
 }
 
 // Associated data and data through the context, in place.
@@ -112,7 +112,7 @@ ChaCha20Poly1305& ChaCha20Poly1305::operator=(ChaCha20Poly1305&& other) noexcept
 
 void ChaCha20Poly1305::seal(const Nonce& nonce, Bytes associated, MutableBytes data,
                             std::span<uint8_t, kTagSize> tag) const {
-  EVP_CIPHER_CTX* context = contexts().ready(key_, nonce.data(), 1);
+  EVP_CIPHER_CTX* context = contexts().seal.ready(key_, nonce.data(), 1);
   process(context, associated, data);
   int written = 0;
   uint8_t none[kTagSize];
@@ -122,7 +122,7 @@ void ChaCha20Poly1305::seal(const Nonce& nonce, Bytes associated, MutableBytes d
 
 Status ChaCha20Poly1305::open(const Nonce& nonce, Bytes associated, MutableBytes data,
                               std::span<const uint8_t, kTagSize> tag) const {
-  EVP_CIPHER_CTX* context = contexts().ready(key_, nonce.data(), 0);
+  EVP_CIPHER_CTX* context = contexts().open.ready(key_, nonce.data(), 0);
   uint8_t expected[kTagSize];
   std::memcpy(expected, tag.data(), kTagSize);
   BL_CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagSize, expected) == 1);

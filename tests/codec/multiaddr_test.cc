@@ -41,9 +41,9 @@ TEST(Multiaddr, TextAndBytesAsOthersHaveThem) {
 TEST(Multiaddr, EndpointsAndPeer) {
   const auto tcp = *Multiaddr::parse_text(kKnown[0].text);
   ASSERT_TRUE(tcp.tcp_endpoint());
-  EXPECT_EQ(tcp.tcp_endpoint()->port, 9000);
-  EXPECT_FALSE(tcp.tcp_endpoint()->is_ip6);
-  EXPECT_EQ(to_hex(tcp.tcp_endpoint()->address_bytes()), "7f000001");
+  EXPECT_EQ(tcp.tcp_endpoint()->port(), 9000);
+  EXPECT_EQ(tcp.tcp_endpoint()->family(), AF_INET);
+  EXPECT_EQ(to_hex(tcp.tcp_endpoint()->address()), "7f000001");
   EXPECT_FALSE(tcp.quic_endpoint());
   ASSERT_TRUE(tcp.peer_id());
   EXPECT_EQ(Multiaddr::tcp(*tcp.tcp_endpoint(), *tcp.peer_id()), tcp);

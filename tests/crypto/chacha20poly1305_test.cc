@@ -83,8 +83,8 @@ TEST(ChaCha20Poly1305, ShorterThanATagIsTruncated) {
   EXPECT_EQ(opened.error().code, Code::truncated);
 }
 
-// More keys than a thread keeps contexts for, several to a place, sealing and opening in turn.
-TEST(ChaCha20Poly1305, ManyKeysShareFewContexts) {
+// Many keys on one thread, sealing and opening in turn; an idle one is its 32 bytes.
+TEST(ChaCha20Poly1305, ManyKeysShareAThreadsContexts) {
   EXPECT_LE(sizeof(ChaCha20Poly1305), 32u);
   std::vector<ChaCha20Poly1305> ciphers;
   for (int i = 0; i < 600; ++i) {
