@@ -2,6 +2,7 @@
 
 #include "base/rng.h"
 #include "codec/hex.h"
+#include "codec/reqresp_messages.h"
 #include "codec/ssz.h"
 
 namespace beamline::ssz {
@@ -154,6 +155,21 @@ TEST(SszValue, ListsOverTheirLimitAreTypedErrors) {
   ballot.weights.clear();
   ballot.votes.resize(17);
   EXPECT_STREQ(encode(ballot, out).error().field, "votes");
+}
+
+TEST(SszValue, BlocksByRootTakesAtMost1024Roots) {
+  std::vector<Root> roots(kMaxRequestBlocks);
+  roots.back().bytes[0] = 7;
+  std::vector<uint8_t> bytes;
+  ASSERT_TRUE(encode_value(blocks_by_root_type(), &roots, bytes));
+  EXPECT_EQ(bytes.size(), 32 * kMaxRequestBlocks);
+  std::vector<Root> back;
+  ASSERT_TRUE(decode_value(blocks_by_root_type(), bytes, &back));
+  EXPECT_EQ(back, roots);
+  bytes.resize(bytes.size() + 32);
+  EXPECT_EQ(View::parse(blocks_by_root_type(), bytes).error().code, Code::too_long);
+  bytes.resize(33);
+  EXPECT_EQ(View::parse(blocks_by_root_type(), bytes).error().code, Code::truncated);
 }
 
 TEST(Bitlist, SetGetAndBounds) {
