@@ -192,6 +192,10 @@ void Router::on_ihave(PeerState& peer, const RpcItem& item, Now now) {
     return;
   }
   if (find_subscribed(item.topic) == kNoTopic) return;
+  if (peer.beat.ids_asked >= params_.max_ihave_ids) {
+    ++stats_.ihave_excess_ids;
+    return;
+  }
   ids_.clear();
   IdReader reader(item);
   MessageId id;
@@ -203,13 +207,11 @@ void Router::on_ihave(PeerState& peer, const RpcItem& item, Now now) {
   std::ranges::sort(ids_);
   ids_.erase(std::unique(ids_.begin(), ids_.end()), ids_.end());
   if (ids_.empty()) return;
-  const size_t room =
-      params_.max_ihave_ids - std::min<size_t>(peer.beat.ids_asked, params_.max_ihave_ids);
+  const size_t room = params_.max_ihave_ids - peer.beat.ids_asked;
   shuffle(std::span(ids_), rng_);
   if (ids_.size() > room) {
     stats_.ihave_excess_ids += ids_.size() - room;
     ids_.resize(room);
-    if (ids_.empty()) return;
   }
   peer.beat.ids_asked += static_cast<uint32_t>(ids_.size());
   stats_.iwant_ids_sent += ids_.size();

@@ -86,10 +86,7 @@ void Router::on_new_message(PeerState& peer, TopicIndex topic, const RpcItem& it
   message.topic = topic;
   message.from = peer.ref;
   message.deadline = now.mono + params_.validation_timeout;
-  const MessageHandle handle{slot, message.generation};
-  arrived_.push_back(handle);
-  awaiting_.push_back(handle);
-  ++validating_;
+  await_verdict(slot);
   ++stats_.messages_new;
   if (item.data.size() >= params_.idontwant_size) announce_idontwant(peer, topic, id);
 }
@@ -132,6 +129,20 @@ void Router::announce_idontwant(PeerState& sender, TopicIndex topic, const Messa
   }
 }
 
+void Router::await_verdict(uint32_t slot) {
+  const MessageHandle handle{slot, store_.at(slot).generation};
+  ++validating_;
+  arrived_.push_back(handle);
+  // One slow verdict at the front would keep all that were judged behind it.
+  if (awaiting_.size() >= 2 * params_.max_validating) {
+    for (size_t i = awaiting_.size(); i > 0; --i) {
+      const MessageHandle old = awaiting_.pop_front();
+      if (store_.find(old) != MessageStore::kNone) awaiting_.push_back(old);
+    }
+  }
+  awaiting_.push_back(handle);
+}
+
 bool Router::poll_message(Message& message) {
   while (!arrived_.empty()) {
     const MessageHandle handle = arrived_.pop_front();
@@ -164,18 +175,20 @@ void Router::verdict(MessageHandle handle, Verdict verdict, Now now) {
 void Router::decide(uint32_t slot, Outcome outcome, Now now) {
   --validating_;
   seen_.set_outcome(store_.at(slot).id, outcome);
-  store_.decide(slot, outcome, beat_, now.mono);
-  if (outcome == Outcome::accepted) {
-    ++stats_.accepted;
-    credit_delivery(slot);
-    forward(slot);
-  } else if (outcome == Outcome::ignored) {
-    ++stats_.ignored;
-  } else {
+  if (outcome == Outcome::rejected) {
     ++stats_.rejected;
     charge_invalid(slot, now);
     store_.remove(slot);
+    return;
   }
+  store_.decide(slot, outcome, beat_, now.mono);
+  if (outcome == Outcome::ignored) {
+    ++stats_.ignored;
+    return;
+  }
+  ++stats_.accepted;
+  credit_delivery(slot);
+  forward(slot);
 }
 
 void Router::credit_delivery(uint32_t slot) {

@@ -59,7 +59,7 @@ struct Params {
   size_t max_peers = 16'384;         // PeerIndex is below it
   size_t max_topics = 1024;          // registered by us
   size_t max_topics_per_peer = 512;  // remembered subscriptions
-  size_t max_seen = 1 << 20;         // ids
+  size_t max_seen = 1 << 18;         // ids, about 80 bytes each
   size_t max_stored = 1 << 14;       // messages being validated or in the message cache
   size_t max_stored_bytes = 256 << 20;
   size_t max_validating = 4096;

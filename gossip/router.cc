@@ -131,12 +131,36 @@ Status Router::peer_connected(PeerIndex index, const PeerInfo& info, Now now) {
   update_fair_share();
   PeerState& peer = *peers_[index];
   restore(peer, now);
+  announce(peer);
+  return {};
+}
+
+// All our subscriptions, in one frame.
+void Router::announce(PeerState& peer) {
   std::vector<SubscriptionEntry> entries;
   for (const auto& topic : topics_) {
     if (topic->subscribed) entries.push_back({as_bytes(topic->name), true});
   }
   if (!entries.empty()) send(peer, Lane::control, encode_subscriptions(entries));
-  return {};
+}
+
+void Router::restart_input(PeerIndex index) {
+  PeerState* peer = find(index);
+  if (peer == nullptr) return;
+  peer->reader.reset(partial_);
+  peer->failed = false;
+}
+
+void Router::restart_output(PeerIndex index) {
+  PeerState* peer = find(index);
+  if (peer == nullptr) return;
+  peer->queue.clear();
+  peer->ready = false;
+  announce(*peer);
+  for (TopicIndex topic = 0; topic < topics_.size(); ++topic) {
+    const std::vector<PeerIndex>& mesh = topic_at(topic).mesh;
+    if (std::ranges::find(mesh, index) != mesh.end()) send_graft(*peer, topic);
+  }
 }
 
 void Router::peer_disconnected(PeerIndex index, Now now) {

@@ -81,6 +81,11 @@ class Router {
   // stream is to be closed, and nothing more of it is read. Errors: not_found (not connected),
   // closed (failed before), those of FrameReader and RpcReader.
   Status receive(PeerIndex peer, Bytes bytes, Now now);
+  // The peer opened its stream to us anew: what was half received, and a failure, are forgotten.
+  void restart_input(PeerIndex peer);
+  // Our stream to the peer was opened anew: what was queued is dropped, and our subscriptions and
+  // meshes are announced again.
+  void restart_output(PeerIndex peer);
   // The next frame of our stream to the peer; empty when there is none. Frames are written whole
   // and in order.
   SharedBytes poll_transmit(PeerIndex peer);
@@ -193,6 +198,7 @@ class Router {
   Status handle_rpc(PeerState& peer, const FrameReader::Frame& frame, Now now);
   void handle_item(PeerState& peer, const RpcItem& item, const SharedBytes& shared, Now now);
   void send(PeerState& peer, Lane lane, const SharedBytes& frame);
+  void announce(PeerState& peer);
   void retain(PeerState& peer, Now now);
   void restore(PeerState& peer, Now now);
   void update_fair_share();
@@ -234,6 +240,7 @@ class Router {
   // heartbeat.cc
   void heartbeat(Now now);
   void begin_beat(Now now);
+  void await_verdict(uint32_t slot);
   void expire_validations(Now now);
   void expire_promises(Now now);
   void expire_backoffs(Now now);

@@ -50,7 +50,7 @@ struct Stats {
   uint64_t graft_prune_excess = 0;
   uint64_t ihave_in = 0;
   uint64_t ihave_excess_messages = 0;
-  uint64_t ihave_excess_ids = 0;
+  uint64_t ihave_excess_ids = 0;  // not asked for; a whole IHAVE that is not read counts once
   uint64_t ihave_low_score = 0;
   uint64_t iwant_in = 0;
   uint64_t iwant_excess_ids = 0;

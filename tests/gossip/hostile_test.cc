@@ -224,6 +224,22 @@ TEST_F(HostileTest, ValidationTableIsBoundedAndADroppedMessageMayComeAgain) {
   drain(3);
 }
 
+// One message whose verdict does not come, and a stream of others that are judged at once.
+TEST_F(HostileTest, ASlowVerdictDoesNotHoldUpTheBookkeeping) {
+  Params params;
+  params.max_validating = 10;
+  start(params);
+  for (PeerIndex p = 1; p <= 3; ++p) join(p);
+  give(kBad, block_frame("slow"));
+  ASSERT_EQ(messages().size(), 1u);
+  for (int i = 0; i < 200; ++i) block(2, "block " + std::to_string(i), Verdict::ignore);
+  EXPECT_EQ(router_->validating(), 1u);
+  advance(seconds(31));
+  EXPECT_EQ(stats().validation_timeouts, 1u);
+  EXPECT_EQ(router_->validating(), 0u);
+  drain(3);
+}
+
 TEST_F(HostileTest, PartialFramesAreBoundedInTimeAndBytes) {
   Params params;
   params.max_partial_bytes = 1 << 20;

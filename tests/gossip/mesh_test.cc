@@ -239,6 +239,35 @@ TEST_F(MeshTest, OpportunisticGraftTakesPeersAboveTheMedian) {
   EXPECT_EQ(router_->mesh(blocks_).size(), 10u);
 }
 
+TEST_F(MeshTest, RestartedOutputAnnouncesEverythingAgain) {
+  join(1);
+  PeerIndex peer = kNoPeer;
+  while (router_->poll_ready(peer)) {
+  }
+  router_->restart_output(1);
+  ASSERT_TRUE(router_->poll_ready(peer));
+  const auto got = drain(1);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].kind, Kind::subscribe);
+  EXPECT_EQ(got[1].kind, Kind::graft);
+  EXPECT_TRUE(in_mesh(1));
+}
+
+TEST_F(MeshTest, RestartedInputForgetsHalfAFrameAndAFailure) {
+  join(1);
+  const SharedBytes frame = block_frame("block");
+  ASSERT_TRUE(router_->receive(1, frame.bytes().first(5), now_).has_value());
+  router_->restart_input(1);
+  give(1, frame);
+  const uint8_t garbage[] = {2, 0xff, 0xff};
+  ASSERT_FALSE(router_->receive(1, garbage, now_).has_value());
+  router_->restart_input(1);
+  Router::Failure failure;
+  EXPECT_FALSE(router_->poll_failure(failure));
+  give(1, frame);
+  EXPECT_EQ(router_->validating(), 1u);
+}
+
 TEST_F(MeshTest, RegistrationErrors) {
   EXPECT_EQ(router_->register_topic(kBlocks, {}).error().code, Code::duplicate);
   EXPECT_EQ(router_->register_topic(std::string(300, 'a'), {}).error().code, Code::too_long);

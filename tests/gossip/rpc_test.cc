@@ -26,6 +26,52 @@ TEST(Rpc, BytesOfEachMessage) {
   EXPECT_TRUE(equal(idontwant.bytes().first(7), bytes_of({26, 0x1a, 24, 0x2a, 22, 0x0a, 20})));
 }
 
+std::string hex(Bytes bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (uint8_t byte : bytes) out += {kDigits[byte >> 4], kDigits[byte & 15]};
+  return out;
+}
+
+// What @chainsafe/libp2p-gossipsub 6.3.0 (Lodestar 1.5.1) encodes for the same values, behind the
+// length.
+TEST(Rpc, BytesAreThoseOfLodestar) {
+  const std::string topic =
+      "2f657468322f62353330336632612f626561636f6e5f626c6f636b2f73737a5f736e61707079";
+  EXPECT_EQ(hex(subscription(kBlocks)), "2c0a2a08011226" + topic);
+  EXPECT_EQ(hex(subscription(kBlocks, false)), "2c0a2a08001226" + topic);
+  const uint8_t data[] = {0x0c, 0x2c, 'h', 'e', 'l', 'l', 'o', ' ', 'b', 'l', 'o', 'c', 'k'};
+  EXPECT_EQ(hex(encode_message(as_bytes(kBlocks), data).frame),
+            "391237120d0c2c68656c6c6f20626c6f636b2226" + topic);
+  EXPECT_EQ(hex(graft(kBlocks)), "2c1a2a1a280a26" + topic);
+  EXPECT_EQ(hex(prune(kBlocks, 60)), "2e1a2c222a0a26" + topic + "183c");
+  MessageId id;
+  for (uint8_t i = 0; i < 20; ++i) id.bytes[i] = i;
+  EXPECT_EQ(hex(encode_ihave(as_bytes(kBlocks), {&id, 1})),
+            "421a400a3e0a26" + topic + "1214000102030405060708090a0b0c0d0e0f10111213");
+}
+
+// One RPC of the same library with all its control messages.
+TEST(Rpc, ReadsLodestarsControl) {
+  const std::string topic = "\x0a\x26" + std::string(kBlocks);
+  std::string id(20, 0);
+  for (size_t i = 0; i < 20; ++i) id[i] = static_cast<char>(i);
+  const std::string rpc = "\x1a\xc4\x01\x0a\x3e" + topic + "\x12\x14" + id + "\x12\x2c\x0a\x14" +
+                          id + "\x0a\x14" + id + "\x1a\x28" + topic + "\x22\x2a" + topic +
+                          "\x18\x3c";
+  Result<RpcReader> reader = RpcReader::open(as_bytes(rpc), {});
+  ASSERT_TRUE(reader.has_value());
+  using Kind = RpcItem::Kind;
+  RpcItem item;
+  for (Kind kind : {Kind::ihave, Kind::iwant, Kind::graft, Kind::prune}) {
+    ASSERT_TRUE(reader->next(item));
+    EXPECT_EQ(item.kind, kind);
+    EXPECT_EQ(as_text(item.topic), kind == Kind::iwant ? "" : kBlocks);
+  }
+  EXPECT_EQ(item.backoff, 60u);
+  EXPECT_FALSE(reader->next(item));
+}
+
 TEST(Rpc, MessageFrameKnowsWhereItsDataLies) {
   const MessageFrame made = encode_message(as_bytes(kBlocks), as_bytes("payload"));
   EXPECT_EQ(as_text(made.data()), "payload");

@@ -1,0 +1,1 @@
+beamline_fuzz(gossip SOURCES gossip_fuzz.cc DEPS beamline_gossip)
