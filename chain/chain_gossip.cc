@@ -1,0 +1,136 @@
+// Blocks from the mesh: the checks that need no signature, and those that are a little early.
+#include <algorithm>
+
+#include "chain/chain.h"
+
+namespace beamline {
+namespace {
+
+GossipResult result_of(GossipReason reason) {
+  switch (reason) {
+    case GossipReason::verified:
+      return GossipResult::accept;
+    case GossipReason::not_after_parent:
+    case GossipReason::invalid_bytes:
+    case GossipReason::invalid_block:
+    case GossipReason::invalid_parent:
+      return GossipResult::reject;
+    default:
+      return GossipResult::ignore;
+  }
+}
+
+}  // namespace
+
+// consensus-specs, phase0 p2p-interface, "beacon_block": the conditions that need neither the
+// signature nor the state.
+std::optional<GossipReason> Chain::refuse_gossip(const BlockInfo& block) const {
+  if (block.slot <= tree_.floor()) return GossipReason::below_anchor;
+  if (tree_.contains(block.root) || cache_.contains(block.root)) {
+    return GossipReason::already_known;
+  }
+  if (invalid_.has_root(block.root)) return GossipReason::invalid_block;
+  if (invalid_.has_root(block.parent_root)) return GossipReason::invalid_parent;
+  if (invalid_.has_bytes(block)) return GossipReason::invalid_bytes;
+  if (block.parent_root == block.root) return GossipReason::not_after_parent;
+  if (const BlockTree::Node* parent = tree_.find(block.parent_root)) {
+    if (parent->slot >= block.slot) return GossipReason::not_after_parent;
+  }
+  if (const CachedBlock* parent = cache_.find(block.parent_root)) {
+    if (parent->block.slot >= block.slot) return GossipReason::not_after_parent;
+  }
+  if (tree_.has_proposal(block.slot, block.proposer, block.root)) {
+    return GossipReason::second_proposal;
+  }
+  return std::nullopt;
+}
+
+void Chain::on(const Now& now, GossipBlock&& event) {
+  ++stats_.gossip_blocks;
+  if (live_peer(event.sender) == nullptr) {
+    give_verdict(event.sender, event.verdict, GossipReason::unknown_peer);
+    return;
+  }
+  if (const auto reason = refuse_gossip(event.block)) {
+    if (*reason == GossipReason::invalid_bytes) ++stats_.invalid_hits;
+    // Who sends an orphan says that it has the parent.
+    if (PendingRoot* parent = pending_.find(event.block.parent_root)) {
+      if (*reason == GossipReason::already_known) pending_.claim(*parent, event.sender);
+    }
+    give_verdict(event.sender, event.verdict, *reason);
+    return;
+  }
+  if (is_future(now, event.block.slot)) {
+    give_verdict(event.sender, event.verdict, GossipReason::future_slot);
+    keep_for_later(now, std::move(event));
+    return;
+  }
+  CachedBlock incoming;
+  incoming.block = std::move(event.block);
+  incoming.sender = event.sender;
+  // A block without its parent cannot be judged soon: the mesh does not wait for it.
+  const bool orphan = !is_connected(incoming.block.parent_root);
+  if (!orphan) incoming.gossip_verdict = event.verdict;
+  switch (take(now, std::move(incoming))) {
+    case Take::taken:
+      if (orphan) give_verdict(event.sender, event.verdict, GossipReason::parent_unknown);
+      return;
+    case Take::known:
+    case Take::invalid:
+    case Take::refused:
+      give_verdict(event.sender, event.verdict, GossipReason::no_room);
+      return;
+  }
+}
+
+void Chain::give_verdict(PeerHandle sender, VerdictId id, GossipReason reason) {
+  const GossipResult result = result_of(reason);
+  commands_.push(GossipVerdict{sender, id, result, reason});
+  if (result == GossipResult::reject) charge(sender, Conduct::invalid_gossip);
+}
+
+void Chain::settle_verdict(CachedBlock& block, GossipReason reason) {
+  if (!block.gossip_verdict) return;
+  give_verdict(block.sender, *block.gossip_verdict, reason);
+  block.gossip_verdict.reset();
+}
+
+bool Chain::is_future(const Now& now, Slot slot) const {
+  return slot > current_slot(now.wall + config_.limits.clock_disparity);
+}
+
+void Chain::keep_for_later(const Now& now, GossipBlock&& event) {
+  const Slot slot = event.block.slot;
+  const bool near = slot - current_slot(now.wall) <= config_.limits.future_slots;
+  if (!near || future_.size() >= config_.limits.future_blocks) {
+    ++stats_.future_refused;
+    return;
+  }
+  const std::pair<Slot, Root> key{slot, event.block.root};
+  if (future_.emplace(key, std::move(event)).second) ++stats_.future_kept;
+}
+
+void Chain::release_future(const Now& now) {
+  while (!future_.empty() && !is_future(now, future_.begin()->first.first)) {
+    if (!commands_.room()) {
+      deferred_ = true;
+      return;
+    }
+    GossipBlock event = std::move(future_.begin()->second);
+    future_.erase(future_.begin());
+    if (refuse_gossip(event.block)) continue;
+    CachedBlock incoming;
+    incoming.block = std::move(event.block);
+    incoming.sender = event.sender;
+    take(now, std::move(incoming));
+  }
+}
+
+MonoTime Chain::future_deadline(const Now& now) const {
+  if (future_.empty()) return MonoTime::never();
+  const auto slot = static_cast<int64_t>(future_.begin()->first.first);
+  const WallTime start = config_.genesis_time + config_.slot_duration * slot;
+  return now.mono + std::max(start - now.wall - config_.limits.clock_disparity, Duration{});
+}
+
+}  // namespace beamline

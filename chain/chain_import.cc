@@ -1,0 +1,356 @@
+// From the cache into the tree: what is taken in, what is connected, what is imported or dropped.
+#include <algorithm>
+
+#include "base/check.h"
+#include "chain/chain.h"
+
+namespace beamline {
+
+Slot Chain::reached() const {
+  return std::max(tree_.highest_slot_tip().slot, cache_.highest_connected());
+}
+
+bool Chain::is_connected(const Root& root) const {
+  if (tree_.contains(root)) return true;
+  const CachedBlock* cached = cache_.find(root);
+  return cached != nullptr && cached->state != State::orphan;
+}
+
+// ---- Taking in.
+
+Chain::Take Chain::take(const Now& now, CachedBlock incoming) {
+  const BlockInfo& block = incoming.block;
+  const Root root = block.root;
+  if (tree_.contains(root) || cache_.contains(root)) return Take::known;
+  if (const auto reason = refuse_gossip(block)) {
+    if (*reason == GossipReason::below_anchor) {
+      ++stats_.dropped_below_anchor;
+      if (pending_.find(root) != nullptr) give_up(root, GiveUp::below_anchor);
+      return Take::refused;
+    }
+    if (*reason == GossipReason::invalid_bytes) {
+      ++stats_.invalid_hits;
+      return Take::invalid;
+    }
+    if (*reason != GossipReason::second_proposal) {
+      condemn(root);
+      return Take::invalid;
+    }
+  }
+  if (incoming.depth >= config_.limits.depth && !knows(block.parent_root)) {
+    if (pending_.find(root) != nullptr) give_up(root, GiveUp::depth);
+    return Take::refused;
+  }
+  if (is_future(now, block.slot) || !make_room(incoming)) {
+    ++stats_.cache_refused;
+    return Take::refused;
+  }
+  if (pending_.find(root) != nullptr) pending_.erase(root);  // arrived
+  const bool in_tree = tree_.contains(block.parent_root);
+  const bool connected = is_connected(block.parent_root);
+  incoming.state = in_tree ? State::ready : connected ? State::connected : State::orphan;
+  const CachedBlock& cached = cache_.insert(std::move(incoming));
+  reject_early_children(cached.block);
+  if (connected) {
+    connect_descendants(root);
+    return Take::taken;
+  }
+  ++stats_.orphans;
+  if (!knows(cached.block.parent_root)) want_parent(now, cached);
+  return Take::taken;
+}
+
+bool Chain::knows(const Root& root) const { return tree_.contains(root) || cache_.contains(root); }
+
+// Evicts orphans until the block fits, if it may.
+bool Chain::make_room(const CachedBlock& incoming) {
+  for (;;) {
+    switch (cache_.room_for(incoming)) {
+      case BlockCache::Room::yes:
+        return true;
+      case BlockCache::Room::no:
+        return false;
+      case BlockCache::Room::after_eviction:
+        break;
+    }
+    const Root victim = cache_.victim();
+    ++stats_.cache_evicted;
+    // Without it its descendants can only wait for it to come again; they came by its branch, and
+    // go with it.
+    drop_descendants(victim, GossipReason::dropped, stats_.cache_evicted);
+    drop(victim, GossipReason::dropped);
+  }
+}
+
+void Chain::want_parent(const Now& now, const CachedBlock& child) {
+  PendingParents::Want want;
+  want.root = child.block.parent_root;
+  want.signal_slot = child.block.slot;
+  want.top_slot = child.block.slot - 1;
+  want.depth = child.depth + 1;
+  want.claimant = child.sender;
+  if (pending_.want(want, now.mono) != nullptr) return;
+  // Nobody would ever fetch it, so its orphan would only take up room.
+  ++stats_.pending_refused;
+  const Root root = child.block.root;
+  drop_descendants(root, GossipReason::dropped, stats_.dropped_with_root);
+  drop(root, GossipReason::dropped);
+}
+
+// A block whose slot does not rise over its parent's can never be valid. So slots rise along each
+// branch in the cache.
+void Chain::reject_early_children(const BlockInfo& parent) {
+  for (const Root& child_root : cache_.children(parent.root)) {
+    if (cache_.find(child_root)->block.slot > parent.slot) return;
+    reject_block(child_root, GossipReason::not_after_parent);
+  }
+}
+
+void Chain::connect_descendants(const Root& root) {
+  std::vector<Root> stack{root};
+  while (!stack.empty()) {
+    const Root parent = stack.back();
+    stack.pop_back();
+    for (const Root& child_root : cache_.children(parent)) {
+      CachedBlock& child = *cache_.find(child_root);
+      if (child.state != State::orphan) continue;
+      cache_.set_state(child, State::connected);
+      stack.push_back(child_root);
+    }
+  }
+}
+
+void Chain::disconnect_descendants(const Root& root) {
+  std::vector<Root> stack{root};
+  while (!stack.empty()) {
+    const Root parent = stack.back();
+    stack.pop_back();
+    for (const Root& child_root : cache_.children(parent)) {
+      CachedBlock& child = *cache_.find(child_root);
+      if (child.state == State::orphan) continue;
+      cache_.set_state(child, State::orphan);
+      stack.push_back(child_root);
+    }
+  }
+}
+
+// ---- Importing.
+
+// In the order of slots, as far as the client takes them: a drain, not a recursion.
+void Chain::import_ready() {
+  while (CachedBlock* block = cache_.lowest_ready()) {
+    if (!commands_.room()) {
+      deferred_ = true;
+      return;
+    }
+    if (config_.import == ChainConfig::Import::ask) {
+      if (imports_.size() >= config_.limits.imports_in_flight) return;
+      start_import(*block);
+    } else {
+      finish_import(block->block.root);
+    }
+  }
+}
+
+void Chain::start_import(CachedBlock& block) {
+  block.import = next_import_++;
+  cache_.set_state(block, State::importing);
+  imports_.emplace(block.import, block.block.root);
+  commands_.push(ImportBlock{block.import, block.origin, block.block});
+}
+
+void Chain::finish_import(Root root) {
+  CachedBlock cached = *cache_.find(root);
+  const BlockInfo& block = cached.block;
+  const BlockTree::Node* parent = tree_.find(block.parent_root);
+  if (parent == nullptr || parent->slot >= block.slot) {
+    // The tree was pruned past it meanwhile.
+    drop_descendants(root, GossipReason::dropped, stats_.dropped_below_anchor);
+    drop(root, GossipReason::dropped);
+    ++stats_.dropped_below_anchor;
+    return;
+  }
+  for (const Root& child_root : cache_.children(root)) {
+    CachedBlock& child = *cache_.find(child_root);
+    cache_.set_state(child, State::ready);
+  }
+  cache_.erase(root);
+  const BlockTree::Tip before = tree_.highest_slot_tip();
+  const bool head_changed = tree_.insert(block);
+  store_->put(block);
+  for (const Root& pruned : tree_.last_pruned()) store_->erase(pruned);
+  ++stats_.imported;
+  if (cached.origin == Origin::gossip) ++stats_.imported_by_gossip;
+  if (cached.origin == Origin::by_root) ++stats_.imported_by_root;
+  if (cached.origin == Origin::by_range) ++stats_.imported_by_range;
+  settle_verdict(cached, GossipReason::verified);
+  commands_.push(BlockImported{root, block.parent_root, block.slot, cached.origin, cached.batch,
+                               cached.sender});
+  if (head_changed) say_head(before);
+}
+
+void Chain::say_head(const BlockTree::Tip& before) {
+  const BlockTree::Tip head = tree_.highest_slot_tip();
+  const BlockTree::Node* node = tree_.find(head.root);
+  // The usual case needs no walk: the new head is a child of the old one.
+  const bool reorg = node->parent_root != before.root && !tree_.is_ancestor(before.root, head.root);
+  ++stats_.head_changes;
+  if (reorg) ++stats_.reorgs;
+  commands_.push(HeadChanged{head.root, head.slot, before.root, reorg});
+}
+
+void Chain::on(const Now& now, ImportVerdict&& event) {
+  const auto it = imports_.find(event.import);
+  if (it == imports_.end()) {
+    ++stats_.stale_events;
+    return;
+  }
+  const Root root = it->second;
+  imports_.erase(it);
+  CachedBlock* block = cache_.find(root);
+  BL_CHECK(block != nullptr && block->state == State::importing);
+  switch (event.verdict) {
+    case Verdict::valid:
+      finish_import(root);
+      return;
+    case Verdict::invalid_bytes:
+      reject_bytes(now, root);
+      return;
+    case Verdict::invalid_block:
+      reject_block(root, GossipReason::invalid_block);
+      return;
+    case Verdict::data_missing:
+    case Verdict::try_again:
+      delay_import(now, *block);
+      return;
+  }
+}
+
+void Chain::delay_import(const Now& now, CachedBlock& block) {
+  const Root root = block.block.root;
+  if (++block.import_retries > config_.limits.import_retries) {
+    ++stats_.dropped_import_retries;
+    drop_descendants(root, GossipReason::dropped, stats_.dropped_import_retries);
+    drop(root, GossipReason::dropped);
+    return;
+  }
+  Duration delay = config_.limits.retry_first;
+  for (uint32_t i = 1; i < block.import_retries && delay < config_.limits.retry_last; ++i) {
+    delay = delay * 2;
+  }
+  cache_.set_state(block, State::delayed);
+  delayed_.emplace(now.mono + std::min(delay, config_.limits.retry_last), root);
+}
+
+void Chain::retry_delayed(const Now& now) {
+  while (!delayed_.empty() && delayed_.begin()->first <= now.mono) {
+    CachedBlock* block = cache_.find(delayed_.begin()->second);
+    delayed_.erase(delayed_.begin());
+    BL_CHECK(block != nullptr && block->state == State::delayed);
+    cache_.set_state(*block, State::ready);
+  }
+}
+
+// ---- Rejecting and dropping.
+
+// These bytes are wrong, their root may be honest: the same block, well signed, is still wanted if
+// it was asked for or if something builds on it. What the same answer brought on top of it goes
+// too: its sender is not believed twice, and block by block it would be a round trip each.
+void Chain::reject_bytes(const Now& now, Root root) {
+  CachedBlock& cached = *cache_.find(root);
+  invalid_.add_bytes(cached.block);
+  ++stats_.dropped_invalid;
+  if (cached.gossip_verdict) {
+    settle_verdict(cached, GossipReason::invalid_bytes);
+  } else {
+    charge(cached.sender, Conduct::invalid_block);
+  }
+  disconnect_descendants(root);
+  std::vector<CachedBlock> suspects{std::move(cached)};
+  cache_.erase(root);
+  for (size_t i = 0; i < suspects.size(); ++i) {
+    for (const Root& child_root : cache_.children(suspects[i].block.root)) {
+      const CachedBlock child = *cache_.find(child_root);
+      const bool same_answer = child.origin == Origin::by_range &&
+                               suspects[0].origin == Origin::by_range &&
+                               child.request == suspects[0].request;
+      if (!same_answer) continue;
+      suspects.push_back(child);
+      cache_.erase(child_root);
+      ++stats_.dropped_invalid_ancestor;
+    }
+  }
+  std::set<Root> inner;
+  for (const CachedBlock& suspect : suspects) inner.insert(suspect.block.parent_root);
+  for (const CachedBlock& suspect : suspects) {
+    // The highest lead to those below, and a gap goes by range.
+    const Root& dropped = suspect.block.root;
+    if (!inner.contains(dropped) || cache_.has_children(dropped)) want_again(now, suspect);
+  }
+}
+
+// Wants a dropped block again, if it was asked for or if something builds on it.
+void Chain::want_again(const Now& now, const CachedBlock& wrong) {
+  const Root& root = wrong.block.root;
+  const bool is_parent = cache_.has_children(root);
+  if (!is_parent && wrong.origin == Origin::gossip) return;
+  PendingParents::Want want;
+  want.root = root;
+  want.signal_slot = want.top_slot = wrong.block.slot;
+  want.depth = wrong.depth;
+  want.attempts = wrong.attempts;
+  PendingRoot* pending = pending_.want(want, now.mono);
+  if (pending == nullptr) {
+    ++stats_.pending_refused;
+    drop_descendants(root, GossipReason::dropped, stats_.dropped_with_root);
+    return;
+  }
+  pending_.failed(*pending, wrong.sender, others_than(wrong.sender), now.mono);
+  if (pending->attempts >= config_.limits.attempts_per_root) give_up(root, GiveUp::attempts);
+}
+
+// The block itself is wrong, whoever signs it, and so is all that builds on it.
+void Chain::reject_block(Root root, GossipReason reason) {
+  CachedBlock& cached = *cache_.find(root);
+  invalid_.add_bytes(cached.block);
+  ++stats_.dropped_invalid;
+  if (cached.gossip_verdict) {
+    settle_verdict(cached, reason);
+  } else {
+    charge(cached.sender, Conduct::invalid_block);
+  }
+  condemn(root);
+  drop(root, GossipReason::dropped);
+}
+
+void Chain::condemn(Root root) {
+  invalid_.add_root(root);
+  drop_descendants(root, GossipReason::invalid_parent, stats_.dropped_invalid_ancestor);
+  if (pending_.find(root) != nullptr) give_up(root, GiveUp::invalid);
+}
+
+void Chain::drop(Root root, GossipReason reason) {
+  CachedBlock& cached = *cache_.find(root);
+  settle_verdict(cached, reason);
+  const Root parent = cached.block.parent_root;
+  cache_.erase(root);
+  const PendingRoot* wanted = pending_.find(parent);
+  if (wanted == nullptr || wanted->wanted_as != WantedAs::parent) return;
+  if (!cache_.has_children(parent)) give_up(parent, GiveUp::orphan_gone);
+}
+
+void Chain::drop_descendants(Root root, GossipReason reason, uint64_t& counter) {
+  std::vector<Root> found = cache_.children(root);
+  for (size_t i = 0; i < found.size(); ++i) {
+    const std::vector<Root> children = cache_.children(found[i]);
+    found.insert(found.end(), children.begin(), children.end());
+  }
+  for (const Root& descendant : found) {
+    if (reason == GossipReason::invalid_parent) invalid_.add_root(descendant);
+    settle_verdict(*cache_.find(descendant), reason);
+    cache_.erase(descendant);
+    ++counter;
+  }
+}
+
+}  // namespace beamline

@@ -1,0 +1,137 @@
+// What the chain core wants done: the integrator polls these, in order, and carries them out.
+#pragma once
+
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "chain/block.h"
+
+namespace beamline {
+
+struct RequestByRoot {
+  PeerHandle peer;
+  RequestId request = 0;
+  std::vector<Root> roots;  // 1 to Limits::roots_per_request, without duplicates
+};
+struct RequestByRange {
+  PeerHandle peer;
+  RequestId request = 0;
+  Slot start_slot = 0;
+  uint64_t count = 0;
+};
+// Our request is over on our side: reset its stream. No event for it is needed, and late ones are
+// dropped and counted.
+struct CancelRequest {
+  PeerHandle peer;
+  RequestId request = 0;
+};
+
+// Codes of the req/resp result byte (consensus-specs, phase0 p2p-interface, "Req/Resp").
+enum class ResponseCode : uint8_t {
+  success = 0,
+  invalid_request = 1,
+  server_error = 2,
+  resource_unavailable = 3,
+};
+struct RespondChunk {
+  PeerHandle peer;
+  ServeId serve = 0;
+  Slot slot = 0;  // what the chunk's context (fork digest) follows from
+  SharedBytes signed_bytes;
+};
+struct RespondEnd {
+  PeerHandle peer;
+  ServeId serve = 0;
+};
+struct RespondError {
+  PeerHandle peer;
+  ServeId serve = 0;
+  ResponseCode code = ResponseCode::server_error;
+  std::string_view text;  // static, at most 256 bytes
+};
+
+enum class GossipResult : uint8_t { accept, ignore, reject };
+enum class GossipReason : uint8_t {
+  verified,
+  unknown_peer,      // ignore: the sender went meanwhile
+  future_slot,       // ignore; kept until its slot if it is near
+  below_anchor,      // ignore: not after the anchor of our tree
+  already_known,     // ignore
+  second_proposal,   // ignore: another block of this proposer for this slot was imported
+  parent_unknown,    // ignore; kept as an orphan, its parent is asked for
+  no_room,           // ignore: a limit is reached, the block was not kept
+  dropped,           // ignore: it was kept, and had to go before it could be verified
+  not_after_parent,  // reject
+  invalid_bytes,     // reject: these very bytes were found invalid, now or before
+  invalid_block,     // reject: the block was found invalid, now or before
+  invalid_parent,    // reject: an ancestor was found invalid
+};
+const char* name(GossipResult result);
+const char* name(GossipReason reason);
+struct GossipVerdict {
+  PeerHandle sender;
+  VerdictId verdict = 0;
+  GossipResult result = GossipResult::ignore;
+  GossipReason reason = GossipReason::already_known;
+};
+
+// Why a peer's score changed. All but `useful` lower it, or are told without a change.
+enum class Conduct : uint8_t {
+  useful,            // an answer that brought what was asked for
+  invalid_gossip,    // a block that is rejected
+  invalid_block,     // an answer with an invalid block
+  unrequested_root,  // a chunk that was not asked for
+  duplicate_chunk,   // the same block twice in one answer
+  too_many_chunks,   // more than was asked for
+  out_of_range,      // a slot outside the range
+  out_of_order,      // slots not rising
+  broken_chain,      // a block of a range whose parent is not the block before
+  withheld,          // did not serve what it claimed to have
+  silent,            // no progress before the deadline
+  undecodable,       // an answer that does not decode, or an error code that makes no sense
+  bad_request,       // asked us for something that the protocol does not allow
+};
+const char* name(Conduct conduct);
+struct ReportPeer {
+  PeerHandle peer;
+  Conduct conduct = Conduct::useful;
+  int32_t change = 0;
+  int32_t score = 0;  // after the change; 0 is the least
+};
+enum class DisconnectReason : uint8_t { low_score, no_room };
+const char* name(DisconnectReason reason);
+// The integrator closes the connection and sends PeerDown.
+struct DisconnectPeer {
+  PeerHandle peer;
+  DisconnectReason reason = DisconnectReason::low_score;
+};
+
+// Verify and import this block; its parent is imported. Answered by ImportVerdict, in any order.
+struct ImportBlock {
+  ImportId import = 0;
+  Origin origin = Origin::gossip;
+  BlockInfo block;
+};
+
+// A block is in the tree now. For a follower that prints, and for metrics.
+struct BlockImported {
+  Root root;
+  Root parent_root;
+  Slot slot = 0;
+  Origin origin = Origin::gossip;
+  uint32_t batch = 0;  // roots or slots of the request that brought it; 0 for gossip
+  PeerHandle peer;     // who sent it
+};
+struct HeadChanged {
+  Root root;
+  Slot slot = 0;
+  Root previous;
+  bool reorg = false;  // the new head does not descend from the previous one
+};
+
+using Command = std::variant<RequestByRoot, RequestByRange, CancelRequest, RespondChunk, RespondEnd,
+                             RespondError, GossipVerdict, ReportPeer, DisconnectPeer, ImportBlock,
+                             BlockImported, HeadChanged>;
+
+}  // namespace beamline

@@ -1,0 +1,110 @@
+// What happens to the chain core: everything it learns comes in as one of these, with the time.
+// Decoding, decompressing and hashing are done before.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "chain/block.h"
+
+namespace beamline {
+
+// A block from the mesh. Answered by exactly one GossipVerdict with the same id.
+struct GossipBlock {
+  PeerHandle sender;
+  VerdictId verdict = 0;
+  BlockInfo block;
+};
+
+// One block of an answer to our request, whole and decoded.
+struct ChunkReceived {
+  PeerHandle peer;
+  RequestId request = 0;
+  BlockInfo block;
+};
+// Bytes of a chunk that is not whole yet. Keeps a large, live transfer from its progress deadline.
+struct TransferProgress {
+  PeerHandle peer;
+  RequestId request = 0;
+};
+// The peer ended the answer in order. Nothing of this request follows.
+struct RequestEnded {
+  PeerHandle peer;
+  RequestId request = 0;
+};
+// The request failed: it could not be sent (Fault::local or network), the stream or connection
+// broke (network), the peer answered with an error code (remote_error, rate_limited) or with bytes
+// that do not decode (Fault::peer). Nothing of this request follows.
+struct RequestFailed {
+  PeerHandle peer;
+  RequestId request = 0;
+  Error error;
+};
+
+// A connected peer that speaks the block protocols.
+struct PeerUp {
+  PeerHandle peer;
+};
+// It went; its requests have failed and its served requests are dropped. Send it after everything
+// that came before it from that peer.
+struct PeerDown {
+  PeerHandle peer;
+};
+// What the peer says of its chain (Status of the req/resp domain).
+struct PeerStatus {
+  PeerHandle peer;
+  Root finalized_root;
+  Slot finalized_slot = 0;  // the first slot of the finalised epoch
+  Root head_root;
+  Slot head_slot = 0;
+};
+
+// A peer asks us. Answered by RespondChunk* and one RespondEnd or RespondError.
+struct IncomingByRoot {
+  PeerHandle peer;
+  ServeId serve = 0;
+  std::vector<Root> roots;
+};
+struct IncomingByRange {
+  PeerHandle peer;
+  ServeId serve = 0;
+  Slot start_slot = 0;
+  uint64_t count = 0;
+};
+// The transport has room for `chunks` more of this answer (limits.h, serve_window).
+struct ResponseWritten {
+  PeerHandle peer;
+  ServeId serve = 0;
+  uint32_t chunks = 0;
+};
+// The peer took its request back, or its stream broke.
+struct IncomingCancelled {
+  PeerHandle peer;
+  ServeId serve = 0;
+};
+
+// What the client's verification and import say of a block.
+enum class Verdict : uint8_t {
+  valid,          // verified and imported
+  invalid_bytes,  // this signature or proof is wrong: the sender's fault, the root may be honest
+  invalid_block,  // what the root commits to is wrong, under any signature; so are its descendants
+  data_missing,   // blobs or columns are not here yet; asked again later
+  try_again,      // a transient fault of ours; asked again later
+};
+const char* name(Verdict verdict);
+
+struct ImportVerdict {
+  ImportId import = 0;
+  Verdict verdict = Verdict::valid;
+};
+
+// Nothing but the time. Send it when poll_timeout() passes.
+struct Tick {};
+
+using Event =
+    std::variant<GossipBlock, ChunkReceived, TransferProgress, RequestEnded, RequestFailed, PeerUp,
+                 PeerDown, PeerStatus, IncomingByRoot, IncomingByRange, ResponseWritten,
+                 IncomingCancelled, ImportVerdict, Tick>;
+
+}  // namespace beamline

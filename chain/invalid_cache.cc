@@ -1,0 +1,30 @@
+#include "chain/invalid_cache.h"
+
+#include "crypto/sha256.h"
+
+namespace beamline {
+
+void InvalidCache::add_bytes(const BlockInfo& block) {
+  const std::pair<Root, Hash256> key{block.root, sha256(block.signed_bytes)};
+  if (!bytes_.insert(key).second) return;
+  bytes_order_.push_back(key);
+  if (bytes_order_.size() <= max_) return;
+  bytes_.erase(bytes_order_.front());
+  bytes_order_.pop_front();
+}
+
+void InvalidCache::add_root(const Root& root) {
+  if (!roots_.insert(root).second) return;
+  roots_order_.push_back(root);
+  if (roots_order_.size() <= max_) return;
+  roots_.erase(roots_order_.front());
+  roots_order_.pop_front();
+}
+
+bool InvalidCache::has_bytes(const BlockInfo& block) const {
+  const auto it = bytes_.lower_bound({block.root, Hash256{}});
+  if (it == bytes_.end() || it->first != block.root) return false;
+  return bytes_.contains({block.root, sha256(block.signed_bytes)});
+}
+
+}  // namespace beamline

@@ -1,0 +1,36 @@
+// What was found invalid. A block's signature lies outside of its root, so a root says nothing of
+// the bytes that carried it: bytes are known by the hash of all of them, and only the verdict
+// `invalid_block`, which holds under any signature, condemns a root.
+//
+// Bounded, first in first out. Not thread safe.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <set>
+#include <utility>
+
+#include "chain/block.h"
+
+namespace beamline {
+
+class InvalidCache {
+ public:
+  explicit InvalidCache(size_t max) : max_(max) {}
+
+  void add_bytes(const BlockInfo& block);
+  void add_root(const Root& root);
+  // These very bytes? Hashes them only if bytes of this root were invalid before.
+  bool has_bytes(const BlockInfo& block) const;
+  bool has_root(const Root& root) const { return roots_.contains(root); }
+  size_t size() const { return bytes_.size() + roots_.size(); }
+
+ private:
+  const size_t max_;
+  std::set<std::pair<Root, Hash256>> bytes_;  // root, SHA-256 of the signed bytes
+  std::deque<std::pair<Root, Hash256>> bytes_order_;
+  std::set<Root> roots_;
+  std::deque<Root> roots_order_;
+};
+
+}  // namespace beamline

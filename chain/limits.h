@@ -1,0 +1,69 @@
+// Every limit of the chain core, with its default. Each has a counter in chain/stats.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace beamline {
+
+struct Limits {
+  // Requests that we send.
+  uint32_t roots_per_request = 1024;  // leanSpec and zeam; phase0 MAX_REQUEST_BLOCKS
+  uint32_t requests_per_peer = 2;     // phase0 MAX_CONCURRENT_REQUESTS
+  Duration flush_tick = milliseconds(100);
+  Duration retry_first = milliseconds(250);  // doubles
+  Duration retry_last = seconds(4);
+  Duration progress_deadline = seconds(5);
+  Duration total_deadline = seconds(120);
+
+  // Pending parents.
+  uint32_t pending_roots = 4096;
+  uint32_t attempts_per_root = 24;  // answers or timeouts, not turns without a peer
+  uint32_t depth = 512;             // of a walk by root
+
+  // Range sync.
+  uint64_t range_gap = 4;      // a gap of more slots than this is fetched by range
+  uint64_t window_slots = 64;  // of the first windows; then by the size of blocks
+  uint64_t window_slots_max = 128;
+  uint64_t window_bytes = 8u << 20;  // what a window should bring at most
+  uint64_t range_ahead = 512;        // slots beyond the first window that is not complete
+  uint32_t windows_in_flight = 8;    // over all peers
+
+  // Blocks that are not imported yet.
+  uint32_t cached_blocks = 1024;
+  uint64_t cached_bytes = 256u << 20;
+  uint32_t cached_per_peer = 512;  // by gossip; what we asked for is bounded by the asking
+  uint32_t future_blocks = 64;
+  uint64_t future_slots = 2;                     // beyond this, a block of the future is not kept
+  Duration clock_disparity = milliseconds(500);  // phase0 MAXIMUM_GOSSIP_CLOCK_DISPARITY
+  uint32_t imports_in_flight = 64;
+  uint32_t import_retries = 32;
+  uint32_t invalid_blocks = 1024;
+
+  // Peers.
+  uint32_t peers = 256;
+  int32_t score_start = 100;
+  int32_t score_max = 200;
+  int32_t score_reward = 10;
+  int32_t score_penalty = 20;
+
+  // The tree, the store in memory, and serving.
+  uint32_t tree_blocks = 65536;
+  uint64_t store_bytes = 1u << 30;
+  uint32_t serves = 128;
+  uint32_t serves_per_peer = 2;      // phase0 MAX_CONCURRENT_REQUESTS
+  uint32_t serve_blocks = 1024;      // asked for in one request
+  uint64_t serve_bytes = 64u << 20;  // of one answer, after its first block
+  uint32_t serve_window = 16;        // chunks ahead of ResponseWritten
+  uint32_t serve_burst = 1024;       // token bucket of each peer, in blocks
+  uint32_t serve_rate = 256;         // blocks a second
+  uint32_t serve_per_turn = 64;      // chunks, over all answers
+
+  // Commands that wait for the integrator. An event is taken only while there is room for all that
+  // it may cause at once.
+  uint32_t commands = 8192;
+};
+
+}  // namespace beamline

@@ -1,0 +1,80 @@
+// What the chain core counted since it was made: each limit, each drop with its reason, and what
+// the transfers cost.
+#pragma once
+
+#include <cstdint>
+
+namespace beamline {
+
+struct Stats {
+  // Blocks by way of arrival, and what became of them.
+  uint64_t gossip_blocks = 0;
+  uint64_t fetched_bodies = 0;           // whole, valid blocks that answers brought
+  uint64_t fetched_bodies_by_range = 0;  // of those
+  uint64_t fetched_twice = 0;            // of those, the ones that we had already
+  uint64_t imported = 0;
+  uint64_t imported_by_gossip = 0;
+  uint64_t imported_by_root = 0;
+  uint64_t imported_by_range = 0;
+  uint64_t orphans = 0;  // blocks that came before their parent
+  uint64_t head_changes = 0;
+  uint64_t reorgs = 0;
+
+  // Requests.
+  uint64_t requests_by_root = 0;
+  uint64_t roots_requested = 0;
+  uint64_t requests_by_range = 0;
+  uint64_t slots_requested = 0;
+  uint64_t requests_ended = 0;
+  uint64_t requests_failed = 0;  // broken, refused or wrong
+  uint64_t send_failures = 0;    // Fault::local
+  uint64_t progress_timeouts = 0;
+  uint64_t total_timeouts = 0;
+  uint64_t flushes_without_peer = 0;  // roots were ready and no peer could be asked
+  uint64_t flushes_gathered = 0;      // roots waited because a request was in flight
+
+  // Pending roots that were given up, by reason.
+  uint64_t given_up_attempts = 0;
+  uint64_t given_up_depth = 0;
+  uint64_t given_up_below_anchor = 0;
+  uint64_t given_up_orphan_gone = 0;
+  uint64_t given_up_peer_gone = 0;
+  uint64_t given_up_invalid = 0;
+  uint64_t pending_refused = 0;  // Limits::pending_roots
+
+  // Cached blocks that were dropped, by reason.
+  uint64_t cache_refused = 0;  // Limits::cached_*
+  uint64_t cache_evicted = 0;
+  uint64_t dropped_with_root = 0;  // their missing ancestor was given up
+  uint64_t dropped_invalid = 0;
+  uint64_t dropped_invalid_ancestor = 0;
+  uint64_t dropped_below_anchor = 0;
+  uint64_t dropped_import_retries = 0;
+  uint64_t future_kept = 0;
+  uint64_t future_refused = 0;
+  uint64_t invalid_hits = 0;  // bytes that had been found invalid came again
+
+  // Peers.
+  uint64_t peers_refused = 0;  // Limits::peers
+  uint64_t stale_events = 0;   // of an older generation, or of a peer that is not there
+  uint64_t late_chunks = 0;    // of a request that is over
+  uint64_t charges = 0;
+  uint64_t disconnects = 0;
+
+  // Serving.
+  uint64_t served_requests = 0;
+  uint64_t served_chunks = 0;
+  uint64_t served_bytes = 0;
+  uint64_t serves_refused = 0;    // Limits::serves, serves_per_peer
+  uint64_t serves_invalid = 0;    // count 0, or more than Limits::serve_blocks
+  uint64_t serves_throttled = 0;  // turns in which a token bucket was empty
+  uint64_t serves_cut = 0;        // Limits::serve_bytes
+
+  uint64_t tree_pruned = 0;
+  uint64_t store_evicted = 0;
+  uint64_t events_refused = 0;     // Limits::commands
+  uint64_t commands_deferred = 0;  // work put off to the next turn for the same reason
+  uint64_t commands_peak = 0;
+};
+
+}  // namespace beamline
