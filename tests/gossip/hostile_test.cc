@@ -288,44 +288,39 @@ TEST_F(HostileTest, TinySeenCacheDoesNotConfuseMessagesInValidation) {
   drain(3);
 }
 
+SharedBytes random_frame(Rng& random) {
+  const std::string_view topic = random.chance(3, 4) ? kBlocks : kExits;
+  std::vector<MessageId> ids;
+  for (uint64_t i = random.below(30); i > 0; --i) ids.push_back(numbered_id(random.below(30)));
+  switch (random.below(8)) {
+    case 0:
+      return subscription(topic, random.chance(3, 4));
+    case 1:
+      return graft(topic);
+    case 2:
+      return prune(topic, random.next() >> random.below(64));
+    case 3:
+      return encode_ihave(as_bytes(topic), ids);
+    case 4:
+      return encode_iwant(ids);
+    case 5:
+      return encode_idontwant(ids);
+    default:
+      return block_frame("message " + std::to_string(random.below(400)), topic);
+  }
+}
+
 // Random frames of every kind, mutated, in random cuts, from peers that come and go.
 TEST_F(HostileTest, PropertyRandomTrafficKeepsTheInvariants) {
   const uint64_t seed = 424242;
   Rng random(seed);
-  std::vector<MessageId> ids;
-  for (uint64_t i = 0; i < 30; ++i) ids.push_back(numbered_id(i));
   for (int step = 0; step < 30'000; ++step) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed << " step " << step);
     const auto peer = static_cast<PeerIndex>(10 + random.below(40));
     if (!router_->connected(peer)) {
       connect(peer, {static_cast<Version>(random.below(3)), random.chance(1, 3), random.below(50)});
     }
-    const std::string_view topic = random.chance(3, 4) ? kBlocks : kExits;
-    const auto number = random.below(400);
-    SharedBytes frame;
-    switch (random.below(8)) {
-      case 0:
-        frame = subscription(topic, random.chance(3, 4));
-        break;
-      case 1:
-        frame = graft(topic);
-        break;
-      case 2:
-        frame = prune(topic, random.next() >> random.below(64));
-        break;
-      case 3:
-        frame = encode_ihave(as_bytes(topic), {ids.data(), random.below(30)});
-        break;
-      case 4:
-        frame = encode_iwant({ids.data(), random.below(30)});
-        break;
-      case 5:
-        frame = encode_idontwant({ids.data(), random.below(30)});
-        break;
-      default:
-        frame = block_frame("message " + std::to_string(number), topic);
-        break;
-    }
+    const SharedBytes frame = random_frame(random);
     std::vector<uint8_t> bytes(frame.data(), frame.data() + frame.size());
     if (random.chance(1, 50))
       bytes[random.below(bytes.size())] = static_cast<uint8_t>(random.next());
