@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include "codec/root.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 // A block as its decoder hands it over. The chain never looks into `signed_bytes`: it keeps, counts
 // and serves them. The decoder vouches that `root` is the hash of the block inside those bytes.
@@ -36,4 +36,4 @@ using ImportId = uint64_t;   // ours, of a block that is with the client's verif
 enum class Origin : uint8_t { anchor, gossip, by_root, by_range };
 const char* name(Origin origin);
 
-}  // namespace beamline
+}  // namespace beamline::chain

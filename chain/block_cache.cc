@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 CachedBlock* BlockCache::find(const Root& root) {
   const auto it = blocks_.find(root);
@@ -135,4 +135,4 @@ bool BlockCache::crowded() const {
   return blocks_.size() * 2 > limits_.cached_blocks || bytes_ * 2 > limits_.cached_bytes;
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

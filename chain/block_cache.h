@@ -15,7 +15,7 @@
 #include "chain/block.h"
 #include "chain/limits.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 struct CachedBlock {
   enum class State : uint8_t {
@@ -103,4 +103,4 @@ class BlockCache {
   uint64_t bytes_ = 0;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -1,6 +1,6 @@
 #include "chain/block_store.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 void MemoryStore::put(const BlockInfo& block) {
   const uint64_t size = block.signed_bytes.size();
@@ -29,4 +29,4 @@ void MemoryStore::erase(const Root& root) {
   blocks_.erase(it);
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -10,7 +10,7 @@
 
 #include "chain/block.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 class BlockStore {
  public:
@@ -45,4 +45,4 @@ class MemoryStore final : public BlockStore {
   std::set<std::pair<Slot, Root>> by_slot_;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

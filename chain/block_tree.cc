@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 BlockTree::BlockTree(const BlockInfo& anchor, uint32_t max_blocks)
     : max_blocks_(max_blocks), head_{anchor.root, anchor.slot} {
@@ -93,4 +93,4 @@ std::vector<Root> BlockTree::canonical_range(Slot start, uint64_t count, size_t 
   return roots;
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

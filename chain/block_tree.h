@@ -11,7 +11,7 @@
 
 #include "chain/block.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 class BlockTree {
  public:
@@ -63,4 +63,4 @@ class BlockTree {
   uint64_t pruned_ = 0;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

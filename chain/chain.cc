@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
 // One step drops every cached block at most, each with a verdict and a charge, or charges every
@@ -38,7 +38,7 @@ Chain::Chain(ChainConfig config, std::unique_ptr<BlockStore> store)
   if (!config_.anchor.signed_bytes.empty()) store_->put(config_.anchor);
 }
 
-Status Chain::handle(const Now& now, Event event) {
+Status Chain::handle(const Now& now, Event&& event) {
   if (!commands_.room()) {
     ++stats_.events_refused;
     return local_error(Code::full, "chain commands");
@@ -193,4 +193,4 @@ void Chain::on(const Now&, IncomingCancelled&& event) { server_.cancel(event.pee
 
 void Chain::on(const Now&, Tick&&) {}
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -41,7 +41,7 @@
 #include "chain/server.h"
 #include "chain/stats.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 struct ChainConfig {
   // accept: a block whose parent is imported and whose slot is higher is imported at once.
@@ -63,9 +63,9 @@ class Chain {
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 
-  // Takes an event. Error{full}: the commands must be polled first; nothing was taken, and the
-  // same event may be given again.
-  Status handle(const Now& now, Event event);
+  // Takes an event. Error{full}: the commands must be polled first; the event is as it was, and may
+  // be given again.
+  Status handle(const Now& now, Event&& event);
   // The end of a turn: deadlines, imports, the flush, range windows, serving.
   void end_of_turn(const Now& now);
   // The next command, in order; nothing if there is none.
@@ -207,4 +207,4 @@ class Chain {
   bool deferred_ = false;  // work was left because the command queue is nearly full
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "chain/chain.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
 // A peer that says it is asked too much is left alone for this long.
@@ -275,4 +275,4 @@ void Chain::send_by_root(const Now& now, Peer& peer, const std::vector<PendingRo
   flush_.sent(peer.handle);
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -3,7 +3,7 @@
 
 #include "chain/chain.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
 GossipResult result_of(GossipReason reason) {
@@ -133,4 +133,4 @@ MonoTime Chain::future_deadline(const Now& now) const {
   return now.mono + std::max(start - now.wall - config_.limits.clock_disparity, Duration{});
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "chain/chain.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 Slot Chain::reached() const {
   return std::max(tree_.highest_slot_tip().slot, cache_.highest_connected());
@@ -353,4 +353,4 @@ void Chain::drop_descendants(Root root, GossipReason reason, uint64_t& counter) 
   }
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

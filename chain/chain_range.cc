@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "chain/chain.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
 constexpr uint32_t kWindowAttempts = 8;
@@ -197,4 +197,4 @@ void Chain::end_window(const Now& now, const Request& request, const Ending& end
   range_.again(*window, start, at_once ? now.mono : now.mono + delay);
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

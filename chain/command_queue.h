@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "chain/commands.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 class CommandQueue {
  public:
@@ -41,4 +41,4 @@ class CommandQueue {
   std::deque<Command> commands_;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

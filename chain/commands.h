@@ -7,7 +7,7 @@
 
 #include "chain/block.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 struct RequestByRoot {
   PeerHandle peer;
@@ -134,4 +134,4 @@ using Command = std::variant<RequestByRoot, RequestByRange, CancelRequest, Respo
                              RespondError, GossipVerdict, ReportPeer, DisconnectPeer, ImportBlock,
                              BlockImported, HeadChanged>;
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "chain/block.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 // A block from the mesh. Answered by exactly one GossipVerdict with the same id.
 struct GossipBlock {
@@ -107,4 +107,4 @@ using Event =
                  PeerDown, PeerStatus, IncomingByRoot, IncomingByRange, ResponseWritten,
                  IncomingCancelled, ImportVerdict, Tick>;
 
-}  // namespace beamline
+}  // namespace beamline::chain

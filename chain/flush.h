@@ -6,7 +6,7 @@
 #include "base/time.h"
 #include "chain/block.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 class Flush {
  public:
@@ -39,4 +39,4 @@ class Flush {
   PeerHandle last_peer_;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

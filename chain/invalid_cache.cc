@@ -2,7 +2,7 @@
 
 #include "crypto/sha256.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 void InvalidCache::add_bytes(const BlockInfo& block) {
   const std::pair<Root, Hash256> key{block.root, sha256(block.signed_bytes)};
@@ -27,4 +27,4 @@ bool InvalidCache::has_bytes(const BlockInfo& block) const {
   return bytes_.contains({block.root, sha256(block.signed_bytes)});
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -12,7 +12,7 @@
 
 #include "chain/block.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 class InvalidCache {
  public:
@@ -33,4 +33,4 @@ class InvalidCache {
   std::deque<Root> roots_order_;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -6,7 +6,7 @@
 
 #include "base/time.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 struct Limits {
   // Requests that we send.
@@ -66,4 +66,4 @@ struct Limits {
   uint32_t commands = 8192;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

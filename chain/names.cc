@@ -3,7 +3,7 @@
 #include "chain/events.h"
 #include "chain/pending_parents.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 const char* name(Origin origin) {
   switch (origin) {
@@ -139,4 +139,4 @@ const char* name(GiveUp reason) {
   return "?";
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

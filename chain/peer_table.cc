@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 Peer* PeerTable::add(PeerHandle handle, MonoTime now) {
   if (peers_.size() >= limits_.peers) return nullptr;
@@ -57,4 +57,4 @@ MonoTime PeerTable::next_available(MonoTime now) const {
   return next;
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

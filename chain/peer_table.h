@@ -11,7 +11,7 @@
 #include "chain/events.h"
 #include "chain/limits.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 struct Peer {
   PeerHandle handle;
@@ -57,4 +57,4 @@ class PeerTable {
   std::map<uint32_t, Peer> peers_;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 bool has(const std::vector<PeerHandle>& peers, PeerHandle peer) {
   return std::find(peers.begin(), peers.end(), peer) != peers.end();
@@ -116,4 +116,4 @@ std::vector<PendingRoot*> PendingParents::by_top_slot() {
   return roots;
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

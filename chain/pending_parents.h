@@ -16,7 +16,7 @@
 #include "chain/block.h"
 #include "chain/limits.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 // Why a root is wanted. (The data of a block, sidecars and columns, will join here.)
 enum class WantedAs : uint8_t { parent, peer_head };
@@ -107,4 +107,4 @@ class PendingParents {
 
 bool has(const std::vector<PeerHandle>& peers, PeerHandle peer);
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 Slot RangeSync::lowest() const {
   Slot slot = UINT64_MAX;
@@ -138,4 +138,4 @@ MonoTime RangeSync::next_ready() const {
   return next;
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -14,7 +14,7 @@
 #include "chain/block.h"
 #include "chain/limits.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 class RangeSync {
  public:
@@ -83,4 +83,4 @@ class RangeSync {
   MonoTime plan_at_{};
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

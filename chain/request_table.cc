@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
 std::optional<Conduct> take_by_root(Request& request, const BlockInfo& block) {
@@ -111,4 +111,4 @@ std::vector<RequestId> RequestTable::of_peer(PeerHandle peer) const {
   return ids;
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

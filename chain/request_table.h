@@ -12,7 +12,7 @@
 #include "chain/commands.h"
 #include "chain/limits.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 struct Request {
   enum class Kind : uint8_t { by_root, by_range };
@@ -86,4 +86,4 @@ class RequestTable {
   uint32_t by_root_ = 0;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

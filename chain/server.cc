@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace beamline {
+namespace beamline::chain {
 
 Server::Server(const Limits& limits, const BlockTree& tree, const BlockStore& store,
                PeerTable& peers, CommandQueue& commands, Stats& stats)
@@ -164,4 +164,4 @@ void Server::pump(MonoTime now) {
   }
 }
 
-}  // namespace beamline
+}  // namespace beamline::chain

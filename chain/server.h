@@ -15,7 +15,7 @@
 #include "chain/peer_table.h"
 #include "chain/stats.h"
 
-namespace beamline {
+namespace beamline::chain {
 
 class Server {
  public:
@@ -64,4 +64,4 @@ class Server {
   MonoTime deadline_ = MonoTime::never();
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

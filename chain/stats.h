@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace beamline {
+namespace beamline::chain {
 
 struct Stats {
   // Blocks by way of arrival, and what became of them.
@@ -77,4 +77,4 @@ struct Stats {
   uint64_t commands_peak = 0;
 };
 
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -7,7 +7,7 @@
 #include "chain/chain.h"
 #include "crypto/sha256.h"
 
-namespace beamline::testing {
+namespace beamline::chain::testing {
 
 inline Root root_of(uint64_t number) {
   uint8_t bytes[8];
@@ -129,4 +129,4 @@ constexpr PeerHandle kPeerA{0, 1};
 constexpr PeerHandle kPeerB{1, 1};
 constexpr PeerHandle kPeerC{2, 1};
 
-}  // namespace beamline::testing
+}  // namespace beamline::chain::testing

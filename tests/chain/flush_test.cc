@@ -3,10 +3,10 @@
 
 #include "tests/chain/blocks.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
-using namespace beamline::testing;
+using namespace beamline::chain::testing;
 
 // Near the tip, so that no gap is to be seen: a block at slot 3 whose parent nobody has shown.
 BlockInfo orphan(uint64_t number, Slot slot = 3) {
@@ -248,4 +248,4 @@ TEST(Flush, GivesUpOnlyWithAReason) {
 }
 
 }  // namespace
-}  // namespace beamline
+}  // namespace beamline::chain

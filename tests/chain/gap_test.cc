@@ -3,10 +3,10 @@
 
 #include "tests/chain/sim.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
-using namespace beamline::testing;
+using namespace beamline::chain::testing;
 
 struct Cost {
   double trips = 0;  // elapsed time in round trips of 50 ms
@@ -146,4 +146,4 @@ TEST(Gap, AForkIsWalkedByRoot) {
 }
 
 }  // namespace
-}  // namespace beamline
+}  // namespace beamline::chain

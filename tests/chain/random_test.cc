@@ -6,10 +6,10 @@
 
 #include "tests/chain/sim.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
-using namespace beamline::testing;
+using namespace beamline::chain::testing;
 
 uint64_t first_seed() {
   const char* seed = std::getenv("BEAMLINE_SEED");
@@ -185,4 +185,4 @@ TEST(RandomSimulation, RandomTreesOfOrphansConnect) {
 }
 
 }  // namespace
-}  // namespace beamline
+}  // namespace beamline::chain

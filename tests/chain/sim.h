@@ -12,7 +12,7 @@
 #include "base/rng.h"
 #include "tests/chain/blocks.h"
 
-namespace beamline::testing {
+namespace beamline::chain::testing {
 
 enum class Manner : uint8_t {
   honest,
@@ -96,7 +96,7 @@ class Sim {
   bool head_is(const BlockInfo& block) const { return chain.highest_slot_tip().root == block.root; }
 
   void give(Event event) {
-    if (!chain.handle(now, event).has_value()) {
+    if (!chain.handle(now, std::move(event)).has_value()) {
       drain();
       ASSERT_TRUE(chain.handle(now, std::move(event)).has_value());
     }
@@ -256,4 +256,4 @@ class Sim {
   uint64_t sequence = 0;
 };
 
-}  // namespace beamline::testing
+}  // namespace beamline::chain::testing
