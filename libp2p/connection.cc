@@ -18,6 +18,9 @@ constexpr size_t kMinFrameRoom = 128;
 void append(Bytes bytes, std::vector<uint8_t>& out) {
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
+
+// Gives the memory back: assigning {} would keep it.
+void release(std::vector<uint8_t>& bytes) { std::vector<uint8_t>().swap(bytes); }
 }  // namespace
 
 Connection::Connection(LocalNode& node, Role role, Now now, const PeerId& expected,
@@ -256,7 +259,7 @@ void Connection::update_deadline() {
 void Connection::transport_closed(const Error& error) {
   if (phase_ == Phase::ended) return;
   end(error, node_.stats_.failed_transport);
-  output_ = {};
+  release(output_);
   output_sent_ = 0;
 }
 
@@ -266,7 +269,7 @@ void Connection::close() {
     muxer_->go_away(0);
   } else if (phase_ != Phase::ended) {
     end({"connection", 0, Code::cancelled, Fault::local}, node_.stats_.failed_transport);
-    output_ = {};
+    release(output_);
     output_sent_ = 0;
   }
 }
@@ -275,10 +278,10 @@ void Connection::close() {
 void Connection::end(const Error& error, uint64_t& counter) {
   ++counter;
   if (muxer_ != nullptr && output_.empty() && plain_output_.empty()) {
-    output_.resize(kMaxLastWords);
+    std::vector<uint8_t> words(kMaxLastWords);
     const size_t size = muxer_->poll_session(
-        MutableBytes(output_).subspan(kLengthSize, kMaxLastWords - kFrameOverhead));
-    output_.resize(size == 0 ? 0 : seal_frame(output_, size));
+        MutableBytes(words).subspan(kLengthSize, kMaxLastWords - kFrameOverhead));
+    if (size > 0) append(Bytes(words).first(seal_frame(words, size)), output_);
   }
   phase_ = Phase::ended;
   error_ = error;
@@ -286,7 +289,7 @@ void Connection::end(const Error& error, uint64_t& counter) {
   wire_ = {};
   plain_ = {};
   rest_ = {};
-  plain_output_ = {};
+  release(plain_output_);
   upgrade_.reset();
   select_.reset();
   muxer_.reset();
@@ -327,7 +330,7 @@ size_t Connection::poll_transmit(MutableBytes out) {
     output_sent_ += static_cast<uint32_t>(at);
     node_.stats_.bytes_sent += at;
     if (output_sent_ < output_.size()) return at;
-    output_ = {};
+    release(output_);
     output_sent_ = 0;
   }
   while (ciphers_ && out.size() - at >= kMinFrameRoom) {
@@ -340,7 +343,7 @@ size_t Connection::poll_transmit(MutableBytes out) {
       std::memcpy(text.data(), plain_output_.data(), size);
       plain_output_.erase(plain_output_.begin(),
                           plain_output_.begin() + static_cast<std::ptrdiff_t>(size));
-      if (plain_output_.empty()) plain_output_ = {};
+      if (plain_output_.empty()) release(plain_output_);
     } else if (muxer_ != nullptr) {
       size = muxer_->poll_transmit(text);
     }

@@ -102,7 +102,7 @@ class Connection {
   // 0 for a stream that ended. Shared bytes are not copied; others are, once.
   size_t write(StreamId stream, const SharedBytes& bytes);
   size_t write(StreamId stream, Bytes bytes);
-  // Our end of the stream, after what was written.
+  // Our end of the stream, after what was written; told only when the negotiation is done.
   void close_write(StreamId stream);
   // Both ends, at once. The id is stale afterwards: no event follows.
   void reset(StreamId stream);

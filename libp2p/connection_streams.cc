@@ -46,7 +46,8 @@ size_t Connection::write(StreamId stream, Bytes bytes) {
 void Connection::close_write(StreamId stream) {
   StreamState* state = find(stream);
   if (state == nullptr) return;
-  if (state->hold_writes) {
+  // js-libp2p resets a stream that is half closed before its negotiation is done.
+  if (state->select != nullptr) {
     state->close_held = true;
   } else {
     muxer_->close_write(stream);
@@ -193,10 +194,8 @@ bool Connection::on_negotiated(StreamState& state, Bytes rest, Event& event) {
     deadline_ = std::min(deadline_, state.deadline);
     return on_identify_data(state, rest, event);
   }
-  if (state.hold_writes) {
-    state.hold_writes = false;
-    if (state.close_held) muxer_->close_write(state.id);
-  }
+  state.hold_writes = false;
+  if (state.close_held) muxer_->close_write(state.id);
   event.type = state.inbound ? Event::Type::stream_opened : Event::Type::stream_negotiated;
   event.stream = state.id;
   event.protocol = state.protocol;

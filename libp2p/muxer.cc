@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 
 namespace beamline::libp2p {
+namespace {
+// Gives the memory back: assigning {} would keep it.
+void release(std::vector<uint8_t>& bytes) { std::vector<uint8_t>().swap(bytes); }
+}  // namespace
 
 void SendQueue::push(SharedBytes bytes) {
   if (bytes.empty()) return;
@@ -252,8 +257,8 @@ void Muxer::on_remote_reset(uint32_t slot) {
   Stream& stream = streams_[slot];
   ++stats_.resets_received;
   held_ -= stream.held.size();
-  stream.held = {};
-  stream.send = {};
+  release(stream.held);
+  stream.send = SendQueue();
   stream.close_sent = true;  // nothing more can be written
   stream.tell_reset = true;
   stream.error = {"muxer.reset", 0, Code::reset, Fault::peer};
@@ -265,8 +270,8 @@ void Muxer::fail_stream(uint32_t slot, Code code, const char* field) {
   Stream& stream = streams_[slot];
   if (!queue_reset(keys_[slot])) reset_overflow_ = true;
   held_ -= stream.held.size();
-  stream.held = {};
-  stream.send = {};
+  release(stream.held);
+  stream.send = SendQueue();
   stream.close_sent = true;
   stream.remote_closed = true;
   stream.tell_reset = true;
@@ -298,7 +303,7 @@ void Muxer::update_notify(uint32_t slot) {
 
 bool Muxer::poll_event(MuxEvent& event) {
   event = {};
-  if (!handed_out_.empty()) handed_out_ = {};
+  if (!handed_out_.empty()) release(handed_out_);
   for (;;) {
     const uint32_t slot = notify_.next(0);
     if (slot == kNone) return false;
@@ -319,8 +324,7 @@ bool Muxer::tell(uint32_t slot, MuxEvent& event) {
     release_slot(slot);
     return true;
   } else if (!stream.paused && !stream.held.empty()) {
-    handed_out_ = std::move(stream.held);
-    stream.held = {};
+    handed_out_ = std::exchange(stream.held, std::vector<uint8_t>());
     held_ -= handed_out_.size();
     event.type = MuxEvent::Type::data;
     event.data = handed_out_;
