@@ -1,0 +1,10 @@
+// The commands of the program; each has a file of its own.
+#pragma once
+
+#include "node/cli.h"
+
+namespace beamline {
+
+int echo_command(Arguments arguments);
+
+}  // namespace beamline
