@@ -29,15 +29,11 @@ Client::Entry* Client::find(RequestId request) {
   return const_cast<Entry*>(std::as_const(*this).find(request));
 }
 
-// A free slot to the peer, and nobody who waits for it.
-bool Client::may_open(PeerHandle peer, Protocol protocol) const {
-  uint32_t active = 0;
-  for (const Entry& entry : entries_) {
-    if (entry.phase == Phase::free || entry.peer != peer || entry.protocol != protocol) continue;
-    if (entry.phase == Phase::waiting) return false;
-    ++active;
-  }
-  return active < limits_.active_per_protocol;
+uint32_t Client::active(PeerHandle peer, Protocol protocol) const {
+  return static_cast<uint32_t>(std::ranges::count_if(entries_, [&](const Entry& entry) {
+    return entry.peer == peer && entry.protocol == protocol &&
+           (entry.phase == Phase::reading || entry.phase == Phase::lingering);
+  }));
 }
 
 uint32_t Client::waiting_of(PeerHandle peer) const {
@@ -49,15 +45,11 @@ uint32_t Client::waiting_of(PeerHandle peer) const {
 Result<RequestId> Client::request(PeerHandle peer, Protocol protocol, Bytes ssz, Now now) {
   const ProtocolInfo& row = info(protocol);
   const auto allowed = chunks_allowed(row, ssz);
-  if (!allowed || *allowed == 0) return local_error(Code::invalid_argument, "request");
+  const bool valid = allowed && *allowed > 0 && (!limits_.quotas || *allowed <= request_limit(row));
+  if (!valid) return local_error(Code::invalid_argument, "request");
   if (free_.empty()) {
     ++stats_.refused_table;
     return local_error(Code::full, "requests");
-  }
-  const bool open_now = may_open(peer, protocol);
-  if (!open_now && waiting_of(peer) >= limits_.waiting_per_peer) {
-    ++stats_.refused_waiting;
-    return local_error(Code::full, "requests waiting for the peer");
   }
   const uint32_t slot = free_.back();
   free_.pop_back();
@@ -68,21 +60,52 @@ Result<RequestId> Client::request(PeerHandle peer, Protocol protocol, Bytes ssz,
   entry.peer = peer;
   entry.protocol = protocol;
   entry.allowed = *allowed;
-  entry.output = encode_request(row, ssz);
   entry.order = order_++;
+  entry.phase = Phase::waiting;
   ++live_;
-  ++stats_.requests;
-  if (open_now) {
-    open(entry, now);
-  } else {
-    entry.phase = Phase::waiting;
-    ++waiting_;
+  ++waiting_;
+  open_next(peer, protocol, now);
+  if (entry.phase == Phase::waiting) {
+    if (waiting_of(peer) > limits_.waiting_per_peer) {
+      release(entry);
+      ++stats_.refused_waiting;
+      return local_error(Code::full, "requests waiting for the peer");
+    }
     ++stats_.queued;
   }
+  entry.output = encode_request(row, ssz);
+  ++stats_.requests;
   return RequestId{slot, generation};
 }
 
+// Charges the peer's quota, or says when to ask again.
+bool Client::take_quota(Entry& entry, Now now) {
+  if (!limits_.quotas) return true;
+  auto found = quotas_.find(entry.peer);
+  if (found == quotas_.end()) {
+    std::vector<TokenBucket> buckets;
+    buckets.reserve(kProtocolCount);
+    for (const ProtocolInfo& row : protocols()) {
+      // In thousandths. A tenth slower than what the peer allows: its clock sees our jitter.
+      const int64_t per_second = int64_t{row.quota} * 10'000 / 11 / row.quota_seconds;
+      const int64_t burst = std::max<int64_t>(1, row.quota * 3 / 4) * 1000;
+      buckets.emplace_back(Rate{.per_second = per_second, .burst = burst});
+    }
+    found = quotas_.emplace(entry.peer, std::move(buckets)).first;
+  }
+  TokenBucket& bucket = found->second[static_cast<size_t>(entry.protocol)];
+  const int64_t tokens = int64_t{entry.allowed} * 1000;
+  if (!bucket.holds(tokens, now.mono)) {
+    if (entry.deadline == MonoTime::never()) ++stats_.waited_quota;
+    entry.deadline = bucket.holds_at(tokens, now.mono);
+    return false;
+  }
+  bucket.charge(tokens, now.mono);
+  return true;
+}
+
 void Client::open(Entry& entry, Now now) {
+  --waiting_;
   entry.phase = Phase::reading;
   entry.deadline = now.mono + limits_.first_byte;
   entry.total = now.mono + limits_.total;
@@ -90,17 +113,18 @@ void Client::open(Entry& entry, Now now) {
   emit(entry, ClientEvent::Kind::open_stream);
 }
 
-// The one that waited longest for this slot.
+// The ones that waited longest, while there are slots and quota for them.
 void Client::open_next(PeerHandle peer, Protocol protocol, Now now) {
-  Entry* next = nullptr;
-  for (Entry& entry : entries_) {
-    const bool waits =
-        entry.phase == Phase::waiting && entry.peer == peer && entry.protocol == protocol;
-    if (waits && (next == nullptr || entry.order < next->order)) next = &entry;
+  for (uint32_t slots = active(peer, protocol); slots < limits_.active_per_protocol; ++slots) {
+    Entry* next = nullptr;
+    for (Entry& entry : entries_) {
+      const bool waits =
+          entry.phase == Phase::waiting && entry.peer == peer && entry.protocol == protocol;
+      if (waits && (next == nullptr || entry.order < next->order)) next = &entry;
+    }
+    if (next == nullptr || !take_quota(*next, now)) return;
+    open(*next, now);
   }
-  if (next == nullptr) return;
-  --waiting_;
-  open(*next, now);
 }
 
 void Client::release(Entry& entry) {
@@ -344,6 +368,7 @@ void Client::on_peer_gone(PeerHandle peer, Now now) {
     if (entry.phase == Phase::reading && entry.peer == peer) fail(entry, why, now);
     if (entry.phase == Phase::lingering && entry.peer == peer) close(entry, true, now);
   }
+  quotas_.erase(peer);
 }
 
 // --- The application's hand, and time ---
@@ -391,9 +416,13 @@ MonoTime Client::next_deadline() const {
 
 void Client::on_time(Now now) {
   for (Entry& entry : entries_) {
-    if (entry.phase == Phase::free || entry.phase == Phase::waiting) continue;
-    if (entry.paused && entry.phase == Phase::reading) continue;
-    if (std::min(entry.deadline, entry.total) <= now.mono) expire(entry, now);
+    if (entry.phase == Phase::free || std::min(entry.deadline, entry.total) > now.mono) continue;
+    if (entry.phase == Phase::waiting) {
+      entry.deadline = MonoTime::never();
+      open_next(entry.peer, entry.protocol, now);
+    } else if (!entry.paused || entry.phase == Phase::lingering) {
+      expire(entry, now);
+    }
   }
 }
 

@@ -12,10 +12,11 @@
 // After open_stream there is exactly one close_stream, and it is the last event of its id; a
 // request that never got a stream (cancelled or failed while it waited) ends without one.
 //
-// Limits: `active_per_protocol` streams to one peer for one protocol, more wait in order, up to
-// `waiting_per_peer`; beyond that request() refuses. Chunks that nobody polled stop on_data():
-// what it did not take the owner keeps, so the stream's window closes. Deadlines: the first byte,
-// progress (a chunk, or progress_bytes of one), and a total; all stand still while paused.
+// Limits: `active_per_protocol` streams to one peer for one protocol, and its quota; more wait in
+// order, up to `waiting_per_peer`; beyond that request() refuses. Chunks that nobody polled stop
+// on_data(): what it did not take the owner keeps, so the stream's window closes. Deadlines: the
+// first byte, progress (a chunk, or progress_bytes of one), and a total; all stand still while
+// paused.
 //
 // Not thread safe. Deterministic. Allocates per chunk (its payload) and per request (its bytes).
 #pragma once
@@ -24,6 +25,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "base/bytes.h"
@@ -31,6 +33,7 @@
 #include "base/time.h"
 #include "reqresp/chunk.h"
 #include "reqresp/protocol.h"
+#include "reqresp/token_bucket.h"
 
 namespace beamline::reqresp {
 
@@ -38,6 +41,9 @@ struct ClientLimits {
   uint32_t requests = 512;           // in the table, waiting ones included
   uint32_t active_per_protocol = 2;  // MAX_CONCURRENT_REQUESTS, per peer and protocol
   uint32_t waiting_per_peer = 32;
+  // Keep to what peers put up with (ProtocolInfo::quota): requests wait for it, and one that asks
+  // for more than request_limit() is refused. Off between nodes of ours in tests.
+  bool quotas = true;
   uint32_t undelivered_chunks = 8;  // per request
   uint32_t undelivered_bytes = 1 << 20;
   uint32_t progress_bytes = 16 * 1024;
@@ -61,7 +67,8 @@ struct ClientStats {
   uint64_t timeouts_progress = 0;
   uint64_t timeouts_total = 0;
   uint64_t timeouts_linger = 0;
-  uint64_t queued = 0;         // waited for a free slot to the peer
+  uint64_t queued = 0;         // waited for a free slot to the peer, or for its quota
+  uint64_t waited_quota = 0;   // of these, for the quota
   uint64_t refused_table = 0;  // limits that were hit
   uint64_t refused_waiting = 0;
   uint64_t stalled_undelivered = 0;  // on_data stopped because nobody polled
@@ -89,7 +96,7 @@ class Client {
   explicit Client(const ClientLimits& limits);
 
   // `ssz` is the request's body, empty for metadata. Errors (local): full (table or queue; nothing
-  // was taken), invalid_argument (no such body, or it allows no chunk).
+  // was taken), invalid_argument (no such body, it allows no chunk, or more than request_limit()).
   Result<RequestId> request(PeerHandle peer, Protocol protocol, Bytes ssz, Now now);
   // The application wants no more: no chunk, end or error follows, not even one that waits to be
   // polled.
@@ -112,6 +119,7 @@ class Client {
   // lost. `why` goes to the application as it is.
   void on_stream_failed(RequestId request, Error why, Now now);
   // All of the peer's requests fail with connection_lost.
+  // Must be called for each peer that was asked.
   void on_peer_gone(PeerHandle peer, Now now);
 
   MonoTime next_deadline() const;
@@ -144,10 +152,11 @@ class Client {
     uint32_t chunks = 0;
     uint32_t undelivered = 0;
     uint32_t undelivered_bytes = 0;
-    uint32_t since_progress = 0;            // bytes
-    uint32_t slack = 0;                     // lingering: bytes that may still come
-    uint64_t order = 0;                     // of waiting requests
-    MonoTime deadline = MonoTime::never();  // first byte, progress or linger
+    uint32_t since_progress = 0;  // bytes
+    uint32_t slack = 0;           // lingering: bytes that may still come
+    uint64_t order = 0;           // of waiting requests
+    // First byte, progress or linger; of a waiting request: when the quota allows it.
+    MonoTime deadline = MonoTime::never();
     MonoTime total = MonoTime::never();
     MonoTime paused_at;
     SharedBytes output;
@@ -158,7 +167,8 @@ class Client {
   Entry* find(RequestId request);
   const Entry* find(RequestId request) const;
   bool over_undelivered(const Entry& entry) const;
-  bool may_open(PeerHandle peer, Protocol protocol) const;
+  uint32_t active(PeerHandle peer, Protocol protocol) const;
+  bool take_quota(Entry& entry, Now now);
   uint32_t waiting_of(PeerHandle peer) const;
   size_t read(Entry& entry, Bytes data, Now now);
   void linger_data(Entry& entry, size_t size, Now now);
@@ -180,6 +190,8 @@ class Client {
   std::vector<Entry> entries_;  // never grows: an id's slot is its index
   std::vector<uint32_t> free_;
   std::deque<ClientEvent> events_;
+  // By peer and protocol; looked up, never iterated.
+  std::unordered_map<PeerHandle, std::vector<TokenBucket>> quotas_;
   uint32_t live_ = 0;
   uint32_t waiting_ = 0;
   uint64_t order_ = 0;

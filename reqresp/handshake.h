@@ -5,8 +5,9 @@
 // A policy only: events in, actions out. The owner makes the requests of them (reqresp/client.h)
 // and answers incoming ones (reqresp/server.h), status with the local status, ping with the local
 // sequence number, at any time. After a goodbye action there are no more.
-// Not thread safe. Deterministic.
-// Source: consensus-specs phase0 p2p-interface: Status, Goodbye, Ping, GetMetaData.
+// While the finalized epoch is 0, the finalized root of the local status must be zero (spec;
+// Lodestar says goodbye to another). Not thread safe. Deterministic. Source: consensus-specs phase0
+// p2p-interface: Status, Goodbye, Ping, GetMetaData.
 #pragma once
 
 #include <cstdint>

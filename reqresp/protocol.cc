@@ -21,7 +21,8 @@ static_assert(kPhase0BlockMax == 157'756);
 
 // One message there, one back.
 constexpr ProtocolInfo single(Protocol protocol, std::string_view id, uint32_t request,
-                              uint32_t chunk, Count count = Count::one) {
+                              uint32_t chunk, uint16_t quota, uint8_t quota_seconds,
+                              Count count = Count::one) {
   return {.protocol = protocol,
           .id = id,
           .request_min = request,
@@ -32,7 +33,9 @@ constexpr ProtocolInfo single(Protocol protocol, std::string_view id, uint32_t r
           .max_chunks = 1,
           .count = count,
           .count_offset = 0,
-          .has_context = false};
+          .has_context = false,
+          .quota = quota,
+          .quota_seconds = quota_seconds};
 }
 
 // (start slot, count, step), u64 each. Version 2 puts the fork digest before each block.
@@ -47,7 +50,9 @@ constexpr ProtocolInfo by_range(Protocol protocol, std::string_view id, bool ver
           .max_chunks = kMaxBlocks,
           .count = Count::field,
           .count_offset = 8,
-          .has_context = version_2};
+          .has_context = version_2,
+          .quota = 1024,
+          .quota_seconds = 10};
 }
 
 constexpr ProtocolInfo by_root(Protocol protocol, std::string_view id, bool version_2) {
@@ -61,15 +66,18 @@ constexpr ProtocolInfo by_root(Protocol protocol, std::string_view id, bool vers
           .max_chunks = kMaxBlocks,
           .count = Count::roots,
           .count_offset = 0,
-          .has_context = version_2};
+          .has_context = version_2,
+          .quota = 128,
+          .quota_seconds = 10};
 }
 
 constexpr std::array<ProtocolInfo, kProtocolCount> kRows = {
-    single(Protocol::status_v1, "/eth2/beacon_chain/req/status/1/ssz_snappy", 84, 84),
-    single(Protocol::goodbye_v1, "/eth2/beacon_chain/req/goodbye/1/ssz_snappy", 8, 8, Count::none),
-    single(Protocol::ping_v1, "/eth2/beacon_chain/req/ping/1/ssz_snappy", 8, 8),
-    single(Protocol::metadata_v1, "/eth2/beacon_chain/req/metadata/1/ssz_snappy", 0, 16),
-    single(Protocol::metadata_v2, "/eth2/beacon_chain/req/metadata/2/ssz_snappy", 0, 17),
+    single(Protocol::status_v1, "/eth2/beacon_chain/req/status/1/ssz_snappy", 84, 84, 5, 15),
+    single(Protocol::goodbye_v1, "/eth2/beacon_chain/req/goodbye/1/ssz_snappy", 8, 8, 1, 10,
+           Count::none),
+    single(Protocol::ping_v1, "/eth2/beacon_chain/req/ping/1/ssz_snappy", 8, 8, 2, 10),
+    single(Protocol::metadata_v1, "/eth2/beacon_chain/req/metadata/1/ssz_snappy", 0, 16, 2, 5),
+    single(Protocol::metadata_v2, "/eth2/beacon_chain/req/metadata/2/ssz_snappy", 0, 17, 2, 5),
     by_range(Protocol::blocks_by_range_v1,
              "/eth2/beacon_chain/req/beacon_blocks_by_range/1/ssz_snappy", false),
     by_range(Protocol::blocks_by_range_v2,
@@ -123,6 +131,11 @@ Result<uint32_t> chunks_allowed(const ProtocolInfo& row, Bytes request) {
           std::min<size_t>((request.size() - row.count_offset) / 32, row.max_chunks));
   }
   return 0;
+}
+
+uint32_t request_limit(const ProtocolInfo& row) {
+  const uint32_t patience = std::max<uint32_t>(1, row.quota * 3u / 4);
+  return std::min(row.max_chunks, patience);
 }
 
 ResultCode result_code(uint8_t byte) {

@@ -54,6 +54,10 @@ struct ProtocolInfo {
   Count count;
   uint8_t count_offset;
   bool has_context;  // a ForkDigest stands between the result byte and the length
+  // What peers put up with from one peer before they punish it: requests, or the chunks they ask
+  // for, in `quota_seconds`. Not in the spec: Lighthouse and Lodestar (which bans) have the same.
+  uint16_t quota;
+  uint8_t quota_seconds;
 };
 
 const ProtocolInfo& info(Protocol protocol);
@@ -66,6 +70,10 @@ std::span<const ProtocolInfo> protocols();
 // Error (peer): truncated, too_long, out_of_range (a size that no request has; a count of 0 or
 // over the limit is left to the application and clamped here).
 Result<uint32_t> chunks_allowed(const ProtocolInfo& row, Bytes request);
+
+// The most chunks that one request may ask of a peer: max_chunks, or less where the quota (with a
+// margin for jitter) is smaller. What a client of this library fills its batches up to.
+uint32_t request_limit(const ProtocolInfo& row);
 
 // The longest that `size` bytes may be when framed and compressed (spec: max_compressed_len).
 constexpr uint32_t max_compressed(uint32_t size) { return 32 + size + size / 6; }

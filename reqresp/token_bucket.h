@@ -20,6 +20,12 @@ class TokenBucket {
   explicit TokenBucket(Rate rate) : per_second_(rate.per_second), depth_{cost(rate.burst)} {}
 
   bool ready(MonoTime now) const { return full_at_ - now < depth_; }
+  // Without debt: whether all of `tokens` is there, and when it will be. More than the burst is
+  // there when the bucket is full.
+  bool holds(int64_t tokens, MonoTime now) const { return holds_at(tokens, now) <= now; }
+  MonoTime holds_at(int64_t tokens, MonoTime now) const {
+    return std::max(now, full_at_ + (std::min(cost(tokens), depth_) - depth_));
+  }
   // REQUIRES: 0 <= tokens <= 2^33.
   void charge(int64_t tokens, MonoTime now) { full_at_ = std::max(full_at_, now) + cost(tokens); }
   // The first moment at which ready() holds.

@@ -12,6 +12,12 @@ using Kind = ClientEvent::Kind;
 constexpr PeerHandle kPeer = 7;
 constexpr ForkDigest kDigest{{1, 2, 3, 4}};
 
+ClientLimits without_quotas() {
+  ClientLimits limits;
+  limits.quotas = false;
+  return limits;
+}
+
 class ReqRespClient : public testing::Test {
  protected:
   std::vector<ClientEvent> events() {
@@ -59,7 +65,7 @@ class ReqRespClient : public testing::Test {
 
   Rng rng_{1};
   Duration time_ = seconds(0);
-  Client client_{ClientLimits{}};
+  Client client_{without_quotas()};
   std::vector<ClientEvent> last_;
 };
 
@@ -245,7 +251,7 @@ TEST_F(ReqRespClient, AtMostTwoStreamsPerProtocolAndPeerTheRestWaitsInOrder) {
 }
 
 TEST_F(ReqRespClient, TheQueueAndTheTableAreBounded) {
-  ClientLimits limits;
+  ClientLimits limits = without_quotas();
   limits.requests = 10;
   limits.waiting_per_peer = 3;
   client_ = Client(limits);
@@ -276,6 +282,42 @@ TEST_F(ReqRespClient, RequestsThatAProtocolDoesNotHaveAreRefused) {
     EXPECT_EQ(refused.error().code, Code::invalid_argument);
   }
   EXPECT_EQ(client_.size(), 0u);
+}
+
+TEST_F(ReqRespClient, RootsAreAskedForNoFasterThanPeersPutUpWith) {
+  client_ = Client(ClientLimits{});
+  const auto ask = [this](uint64_t roots) {
+    return client_.request(kPeer, Protocol::blocks_by_root_v1,
+                           valid_request(Protocol::blocks_by_root_v1, rng_, roots), now());
+  };
+  EXPECT_EQ(request_limit(info(Protocol::blocks_by_root_v1)), 96u);
+  const auto refused = ask(97);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::invalid_argument);
+
+  // The peer's own count, as Lodestar keeps it: 128 roots in 10 seconds, else we are banned. It
+  // sees each request up to a second late.
+  TokenBucket peer({.per_second = 12'800, .burst = 128'000});
+  Duration arrived = seconds(0);
+  uint64_t asked = 0;
+  for (int i = 0; i < 30; ++i) ask(1 + rng_.below(96));
+  while (client_.size() > 0) {
+    for (const ClientEvent& event : events()) {
+      if (event.kind != Kind::open_stream) continue;
+      arrived = std::max(arrived, time_ + milliseconds(static_cast<int64_t>(rng_.below(1000))));
+      const auto roots = static_cast<int64_t>(client_.output(event.request).size() / 32);
+      EXPECT_TRUE(peer.holds(roots * 1000, at(arrived).mono)) << arrived.ns << " " << roots;
+      peer.charge(roots * 1000, at(arrived).mono);
+      asked += static_cast<uint64_t>(roots);
+      client_.output_sent(event.request, client_.output(event.request).size());
+      client_.on_remote_close(event.request, now());
+    }
+    if (client_.next_deadline() == MonoTime::never()) continue;
+    time_ = std::max(time_, client_.next_deadline() - at(seconds(0)).mono);
+    client_.on_time(now());
+  }
+  EXPECT_GT(client_.stats().waited_quota, 0u);
+  EXPECT_LT(to_seconds(time_), static_cast<double>(asked) / 128 * 11 + 1);
 }
 
 TEST_F(ReqRespClient, ASilentPeerTimesOut) {

@@ -12,6 +12,12 @@ constexpr PeerHandle kServerPeer = 1;  // what the client calls the server
 constexpr PeerHandle kClientPeer = 2;
 constexpr ForkDigest kDigest{{9, 8, 7, 6}};
 
+ClientLimits without_quotas() {
+  ClientLimits limits;
+  limits.quotas = false;
+  return limits;
+}
+
 struct Stream {
   RequestId client;
   RequestId server;
@@ -279,7 +285,7 @@ TEST(ReqRespExchange, EveryChunkOfEveryRequestArrivesOnceInOrder) {
   for_seeds(25, [](Rng& rng) {
     ServerLimits server;
     server.queued_bytes = 60'000;
-    Exchange exchange(rng, {}, server);
+    Exchange exchange(rng, without_quotas(), server);
     Application application(exchange);
     std::map<RequestId, Application::Key> requests;
     for (int i = 0; i < 12; ++i) {
@@ -319,7 +325,7 @@ TEST(ReqRespExchange, AThousandBlocksPassASlowBucketAndASmallQueue) {
   ServerLimits server;
   server.queued_bytes = 50'000;
   server.peer_rate = {.per_second = 2'000'000, .burst = 500'000};
-  Exchange exchange(rng, {}, server);
+  Exchange exchange(rng, without_quotas(), server);
   Application application(exchange);
   const Buffer body = range_request(0, 1024);
   const Application::Key key{Protocol::blocks_by_range_v2, body};
@@ -340,7 +346,7 @@ TEST(ReqRespExchange, APausedClientHoldsTheServerBackWithinItsQueue) {
   ServerLimits server;
   server.queued_bytes = 30'000;
   server.write = seconds(3600);
-  Exchange exchange(rng, {}, server);
+  Exchange exchange(rng, without_quotas(), server);
   Application application(exchange);
   const Buffer body = range_request(0, 500);
   const Application::Key key{Protocol::blocks_by_range_v1, body};
@@ -361,7 +367,7 @@ TEST(ReqRespExchange, APausedClientHoldsTheServerBackWithinItsQueue) {
 
 TEST(ReqRespExchange, AnErrorOfTheServerReachesTheApplicationOfTheClient) {
   Rng rng(3);
-  Exchange exchange(rng, {}, {});
+  Exchange exchange(rng, without_quotas(), {});
   exchange.serve = [&](const ServerEvent& event) {
     EXPECT_TRUE(exchange.server()
                     .respond_error(event.request, ResultCode::resource_unavailable, "pruned",
@@ -381,7 +387,7 @@ TEST(ReqRespExchange, AnErrorOfTheServerReachesTheApplicationOfTheClient) {
 TEST(ReqRespExchange, ARunReplaysFromItsSeed) {
   const auto run = [](uint64_t seed) {
     Rng rng(seed);
-    Exchange exchange(rng, {}, {});
+    Exchange exchange(rng, without_quotas(), {});
     Application application(exchange);
     const Buffer body = range_request(0, 30);
     const Application::Key key{Protocol::blocks_by_range_v2, body};

@@ -28,6 +28,17 @@ TEST(TokenBucket, IdleTimeIsNotSavedBeyondTheBurst) {
   EXPECT_NEAR(to_seconds(bucket.ready_at(mono(seconds(3600))) - mono(seconds(3600))), 1.0, 1e-3);
 }
 
+TEST(TokenBucket, HoldsIsWithoutDebt) {
+  TokenBucket bucket({.per_second = 1000, .burst = 5000});
+  EXPECT_TRUE(bucket.holds(5000, mono(seconds(0))));
+  bucket.charge(4000, mono(seconds(0)));
+  EXPECT_TRUE(bucket.holds(1000, mono(seconds(0))));
+  EXPECT_FALSE(bucket.holds(1001, mono(seconds(0))));
+  EXPECT_EQ(bucket.holds_at(3000, mono(seconds(0))), mono(seconds(2)));
+  // More than the burst needs a full bucket.
+  EXPECT_EQ(bucket.holds_at(9000, mono(seconds(0))), mono(seconds(4)));
+}
+
 TEST(TokenBucket, LongRunRateIsTheRate) {
   TokenBucket bucket({.per_second = 1 << 20, .burst = 4 << 20});
   Rng rng(3);
