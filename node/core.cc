@@ -1,0 +1,84 @@
+#include "node/core.h"
+
+#include <algorithm>
+
+namespace beamline::node {
+namespace {
+constexpr Duration kOutboxRetry = milliseconds(1);
+}  // namespace
+
+Core::Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer)
+    : reactor_(reactor),
+      observer_(observer),
+      chain_(std::move(config)),
+      timer_([](Timer&) {}, nullptr),
+      again_([](Ready&) {}, nullptr) {
+  reactor_.add_hook(*this);
+}
+
+Core::~Core() {
+  reactor_.disarm(timer_);
+  reactor_.unpost(again_);
+  reactor_.remove_hook(*this);
+}
+
+void Core::on_message(chain::Event& event) {
+  ++stats_.events;
+  if (const auto* up = std::get_if<chain::PeerUp>(&event)) observer_.on_peer(up->peer, true);
+  if (const auto* down = std::get_if<chain::PeerDown>(&event)) observer_.on_peer(down->peer, false);
+  apply(std::move(event));
+  // The chain flushes at the end of a turn: see to it that there is one. (Through the inbox there
+  // always is; a network on this reactor may push from a hook that runs after ours.)
+  reactor_.post(again_);
+}
+
+void Core::apply(chain::Event&& event) {
+  // Full only while its commands wait to be polled, and we can always take them.
+  while (true) {
+    const Status taken = chain_.handle(reactor_.now(), std::move(event));
+    if (taken) return;
+    BL_CHECK(taken.error().code == Code::full);
+    collect();
+  }
+}
+
+void Core::end_of_turn(Now now) {
+  if (chain_.poll_timeout() <= now.mono) apply(chain::Tick{});
+  chain_.end_of_turn(now);
+  collect();
+  send();
+  MonoTime next = chain_.poll_timeout();
+  if (!outbox_.empty()) next = std::min(next, now.mono + kOutboxRetry);
+  reactor_.arm(timer_, next == MonoTime::never() ? next : std::max(next, now.mono));
+}
+
+void Core::collect() {
+  while (auto command = chain_.poll_command()) {
+    ++stats_.commands;
+    if (!observe(*command)) outbox_.push_back(std::move(*command));
+  }
+}
+
+// True: it was ours alone.
+bool Core::observe(const chain::Command& command) {
+  if (const auto* imported = std::get_if<chain::BlockImported>(&command)) {
+    observer_.on_imported(*imported);
+    return true;
+  }
+  if (const auto* head = std::get_if<chain::HeadChanged>(&command)) observer_.on_head(*head);
+  return false;
+}
+
+// A full queue out of the core re-queues; it never waits.
+void Core::send() {
+  while (!outbox_.empty() && network_ != nullptr) {
+    const PushResult result = network_->push(std::move(outbox_.front()));
+    if (result == PushResult::full) {
+      ++stats_.commands_requeued;
+      return;
+    }
+    outbox_.pop_front();
+  }
+}
+
+}  // namespace beamline::node

@@ -1,0 +1,65 @@
+// The core: the chain on its reactor. Takes events through its inbox (or directly, when the network
+// shares its reactor), and once a turn, when all of them are applied, lets the chain flush and hands
+// its commands to the network.
+#pragma once
+
+#include <deque>
+
+#include "chain/chain.h"
+#include "loop/inbox_port.h"
+#include "loop/reactor.h"
+#include "node/ports.h"
+
+namespace beamline::node {
+
+// What a user of the node sees. Called on the core's thread; must not block.
+class CoreObserver {
+ public:
+  virtual ~CoreObserver() = default;
+  virtual void on_imported(const chain::BlockImported&) {}
+  virtual void on_head(const chain::HeadChanged&) {}
+  virtual void on_peer(const chain::PeerHandle&, bool /*up*/) {}
+};
+
+struct CoreStats {
+  uint64_t events = 0;
+  uint64_t commands = 0;
+  uint64_t commands_requeued = 0;  // the network's inbox was full
+};
+
+class Core final : public TurnHook, public InboxReceiver<chain::Event> {
+ public:
+  // REQUIRES: on the reactor's thread.
+  Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer);
+  ~Core() override;
+
+  // Before the first turn.
+  void set_network(NetworkPort& network) { network_ = &network; }
+  // From the inbox, or from a network on the same reactor.
+  void on_message(chain::Event& event) override;
+  void end_of_turn(Now now) override;
+
+  // A block of our own: imported, and published by the caller.
+  void add_own_block(chain::BlockInfo block);
+
+  const chain::Chain& chain() const { return chain_; }
+  chain::Chain& chain() { return chain_; }
+  const CoreStats& stats() const { return stats_; }
+
+ private:
+  void apply(chain::Event&& event);
+  void collect();
+  bool observe(const chain::Command& command);
+  void send();
+
+  Reactor& reactor_;
+  CoreObserver& observer_;
+  NetworkPort* network_ = nullptr;
+  chain::Chain chain_;
+  std::deque<chain::Command> outbox_;  // in order; what the network had no room for yet
+  Timer timer_;
+  Ready again_;
+  CoreStats stats_;
+};
+
+}  // namespace beamline::node

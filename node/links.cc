@@ -1,0 +1,73 @@
+#include "node/links.h"
+
+#include <array>
+
+namespace beamline::node {
+namespace {
+
+enum Class : uint8_t { kControl, kGossip, kChunk };
+
+// One lane for all: what a peer sent, and then its end, run in that order.
+struct Weight {
+  Class klass;
+  size_t bytes;
+};
+Weight weigh(const chain::Event& event) {
+  if (const auto* gossip = std::get_if<chain::GossipBlock>(&event)) {
+    return {kGossip, gossip->block.signed_bytes.size()};
+  }
+  if (const auto* chunk = std::get_if<chain::ChunkReceived>(&event)) {
+    return {kChunk, chunk->block.signed_bytes.size()};
+  }
+  return {kControl, 0};
+}
+
+}  // namespace
+
+std::unique_ptr<InboxCorePort> InboxCorePort::make(const CoreInbox::Gate& gate,
+                                                   const CoreLinkLimits& limits) {
+  const std::array<InboxClass, 3> classes = {
+      InboxClass{.nodes = limits.control_nodes},
+      InboxClass{.nodes = limits.gossip_nodes, .bytes = limits.gossip_bytes},
+      InboxClass{.nodes = limits.chunk_nodes, .bytes = limits.chunk_bytes}};
+  auto producer = gate.make_producer(classes);
+  if (!producer) return nullptr;
+  return std::unique_ptr<InboxCorePort>(new InboxCorePort(std::move(*producer)));
+}
+
+PushResult InboxCorePort::push(chain::Event&& event) {
+  const Weight weight = weigh(event);
+  return producer_.try_push(weight.klass, std::move(event), weight.bytes);
+}
+
+bool InboxCorePort::reserve_peer_down() {
+  auto reservation = producer_.reserve(kControl);
+  if (!reservation) return false;
+  reserved_.push_back(std::move(*reservation));
+  return true;
+}
+
+void InboxCorePort::push_peer_down(const chain::PeerDown& event) {
+  BL_CHECK(!reserved_.empty());
+  chain::Event message = event;
+  // Closed: the core is gone, and what the peer did with it.
+  std::ignore = producer_.push(reserved_.back(), std::move(message));
+  reserved_.pop_back();
+}
+
+std::unique_ptr<InboxNetworkPort> InboxNetworkPort::make(const NetworkInbox::Gate& gate,
+                                                         uint32_t nodes) {
+  const std::array<InboxClass, 1> classes = {InboxClass{.nodes = nodes}};
+  auto producer = gate.make_producer(classes);
+  if (!producer) return nullptr;
+  return std::unique_ptr<InboxNetworkPort>(new InboxNetworkPort(std::move(*producer)));
+}
+
+PushResult InboxNetworkPort::push(chain::Command&& command) {
+  NetworkMessage message = std::move(command);
+  const PushResult result = producer_.try_push(0, std::move(message));
+  if (result != PushResult::ok) command = std::move(std::get<chain::Command>(message));
+  return result;
+}
+
+}  // namespace beamline::node

@@ -1,0 +1,444 @@
+#include "node/network.h"
+
+#include <algorithm>
+
+#include "crypto/sha256.h"
+
+#include "node/network_peer.h"
+
+namespace beamline::node {
+namespace {
+
+constexpr Duration kHeldRetry = milliseconds(2);
+
+gossip::Params gossip_params(const NetworkConfig& config) {
+  gossip::Params params;
+  params.max_peers = config.max_peers;
+  return params;
+}
+
+libp2p::LocalNodeConfig node_config(const NetworkConfig& config) {
+  libp2p::LocalNodeConfig node;
+  node.agent_version = config.agent_version;
+  return node;
+}
+
+Now now_of(Reactor& reactor) { return reactor.now(); }
+
+}  // namespace
+
+Network::Network(Reactor& reactor, Tcp& tcp, const ChainSpec& spec,
+                 const secp256k1::SecretKey& identity, NetworkConfig config, CorePort& core,
+                 Rng rng)
+    : reactor_(reactor),
+      tcp_(tcp),
+      spec_(spec),
+      config_(std::move(config)),
+      core_(core),
+      node_(node_config(config_), identity, protocols_, rng.fork()),
+      router_(gossip_params(config_), rng, now_of(reactor)),
+      client_({}),
+      server_({}),
+      types_(*spec.preset),
+      digest_(spec.digest()),
+      client_places_(reqresp::ClientLimits{}.requests),
+      server_places_(reqresp::ServerLimits{}.streams),
+      timer_([](Timer&) {}, nullptr) {
+  for (const char* name : {"/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0"}) {
+    const auto index = static_cast<size_t>(name[11] == '2' ? 0 : name[11] == '1' ? 1 : 2);
+    meshsub_[index] = protocols_.add(name, true);
+  }
+  for (const reqresp::ProtocolInfo& row : reqresp::protocols()) {
+    reqresp_ids_.push_back(protocols_.add(row.id, true));
+  }
+  status_.fork_digest = digest_;
+  status_.head_root = spec.genesis_block_root;
+  for (uint32_t i = 0; i < config_.max_peers; ++i) {
+    peers_.push_back(std::make_unique<Peer>(*this, i));
+  }
+  reactor_.add_hook(*this);
+}
+
+Network::~Network() {
+  for (const auto& dial : dials_) reactor_.disarm(dial->timer);
+  for (const auto& peer : peers_) {
+    BL_CHECK(!peer->used);
+    reactor_.disarm(peer->timer);
+  }
+  reactor_.disarm(timer_);
+  reactor_.remove_hook(*this);
+}
+
+Status Network::start() {
+  subscribe(reactor_.now());
+  if (config_.listen) {
+    const Result<TcpListener*> listener = tcp_.listen(*config_.listen, *this);
+    if (!listener) return std::unexpected(listener.error());
+    listener_ = *listener;
+    listening_ = listener_->local();
+    const Bytes address = Multiaddr::tcp(listening_).bytes();
+    node_.set_listen_addrs({{address.begin(), address.end()}});
+  }
+  for (const Multiaddr& address : config_.dial) {
+    const auto endpoint = address.tcp_endpoint();
+    if (!endpoint) return local_error(Code::invalid_argument, "dial");
+    auto& entry = dials_.emplace_back(std::make_unique<Dial>());
+    entry->network = this;
+    entry->endpoint = *endpoint;
+    if (const auto id = address.peer_id()) entry->peer = *id;
+    entry->delay = config_.redial_first;
+    entry->timer.owner = entry.get();
+    entry->timer.callback = [](Timer& timer) {
+      Dial& self = *static_cast<Dial*>(timer.owner);
+      self.network->dial(self);
+    };
+    dial(*entry);
+  }
+  return {};
+}
+
+void Network::leave() {
+  leaving_ = true;
+  for (const auto& entry : dials_) reactor_.disarm(entry->timer);
+  for (const auto& peer : peers_) {
+    if (peer->used) disconnect(*peer, Goodbye::kShutdown, reactor_.now());
+  }
+}
+
+// ---- Peers
+
+Network::StreamUse& Network::Peer::use(libp2p::StreamId id) {
+  if (uses.size() <= id.slot()) uses.resize(id.slot() + 1);
+  StreamUse& entry = uses[id.slot()];
+  if (entry.id != id) entry = {.id = id, .kind = StreamUse::Kind::none, .request = {}};
+  return entry;
+}
+
+Network::StreamUse* Network::Peer::find_use(libp2p::StreamId id) {
+  if (id.slot() >= uses.size() || uses[id.slot()].id != id) return nullptr;
+  return &uses[id.slot()];
+}
+
+Network::Peer* Network::find(chain::PeerHandle handle) {
+  if (handle.index >= peers_.size()) return nullptr;
+  Peer& peer = *peers_[handle.index];
+  return peer.used && peer.generation == handle.generation ? &peer : nullptr;
+}
+
+void Network::mark(Peer& peer) {
+  if (peer.dirty) return;
+  peer.dirty = true;
+  dirty_.push_back(peer.index);
+}
+
+Network::Peer* Network::admit(TcpStream* stream, libp2p::Role role, const PeerId& expected,
+                              const Endpoint& remote) {
+  const auto slot = std::ranges::find_if(peers_, [](const auto& p) { return !p->used; });
+  if (slot == peers_.end() || leaving_ || !core_.reserve_peer_down()) {
+    ++stats_.refused_peers;
+    return nullptr;
+  }
+  Peer& peer = **slot;
+  peer.used = true;
+  ++peer.generation;
+  peer.tcp = stream;
+  peer.connection = std::make_unique<libp2p::Connection>(node_, role, reactor_.now(), expected,
+                                                         Multiaddr::tcp(remote).bytes());
+  mark(peer);
+  return &peer;
+}
+
+StreamHandler* Network::on_accept(TcpStream& stream) {
+  return admit(&stream, libp2p::Role::listener, {}, stream.remote());
+}
+
+void Network::dial(Dial& dial) {
+  ++stats_.dials;
+  Peer* peer = admit(nullptr, libp2p::Role::dialler, dial.peer, dial.endpoint);
+  if (peer == nullptr) return redial(dial);
+  peer->dial = &dial;
+  const auto stream = tcp_.connect(dial.endpoint, *peer, config_.connect_timeout);
+  if (!stream) return remove(*peer, reactor_.now());
+  peer->tcp = *stream;
+}
+
+void Network::redial(Dial& dial) {
+  if (leaving_ || reactor_.stopping()) return;
+  reactor_.arm_in(dial.timer, dial.delay);
+  dial.delay = std::min(dial.delay * 2, config_.redial_most);
+}
+
+void Network::Peer::on_data(TcpStream&, Lease lease) {
+  const Now now = network_.reactor_.now();
+  // Everything is taken out of the lease now; it goes back when this returns.
+  if (connection->receive(now, lease.bytes())) network_.poll_connection(*this, now);
+  network_.mark(*this);
+}
+
+void Network::Peer::on_end(TcpStream& stream) {
+  connection->transport_closed({"tcp", 0, Code::closed, Fault::network});
+  network_.poll_connection(*this, network_.reactor_.now());
+  stream.close();
+}
+
+void Network::Peer::on_closed(TcpStream&, const Error& why) {
+  tcp = nullptr;
+  connection->transport_closed(why);
+  network_.poll_connection(*this, network_.reactor_.now());
+  network_.remove(*this, network_.reactor_.now());
+}
+
+void Network::poll_connection(Peer& peer, Now now) {
+  libp2p::Event event;
+  while (peer.connection != nullptr && peer.connection->poll_event(event)) {
+    on_connection_event(peer, event, now);
+  }
+}
+
+void Network::on_connection_event(Peer& peer, const libp2p::Event& event, Now now) {
+  using Type = libp2p::Event::Type;
+  switch (event.type) {
+    case Type::none:
+    case Type::identified: return;
+    case Type::connected: return on_connected(peer, now);
+    case Type::stream_opened: return on_stream_opened(peer, event, now);
+    case Type::stream_negotiated: return on_stream_negotiated(peer, event, now);
+    case Type::stream_data: return on_stream_data(peer, event, now);
+    case Type::stream_remote_closed: return on_stream_closed(peer, event, now);
+    case Type::stream_reset: return on_stream_reset(peer, event, now);
+    case Type::stream_writable: {
+      const StreamUse* use = peer.find_use(event.stream);
+      if (use == nullptr) return;
+      if (use->kind == StreamUse::Kind::client) write_client(peer, use->request, now);
+      if (use->kind == StreamUse::Kind::server) write_server(peer, use->request, now);
+      if (use->kind == StreamUse::Kind::gossip_out) flush_gossip(peer, now);
+      return;
+    }
+    case Type::closed: peer.said_closed = true; return;
+  }
+}
+
+void Network::on_connected(Peer& peer, Now now) {
+  libp2p::Connection& connection = *peer.connection;
+  const bool known = std::ranges::any_of(peers_, [&](const auto& other) {
+    return other.get() != &peer && other->used && other->handshake != nullptr &&
+           other->connection->remote_peer() == connection.remote_peer();
+  });
+  if (known || connection.remote_peer() == node_.peer_id()) {
+    ++stats_.duplicate_peers;
+    return disconnect(peer, std::nullopt, now);
+  }
+  ++stats_.connected;
+  ++peers_up_;
+  if (peer.dial != nullptr) peer.dial->delay = config_.redial_first;
+  const auto role = connection.role() == libp2p::Role::dialler ? reqresp::Handshake::Role::dialer
+                                                               : reqresp::Handshake::Role::listener;
+  peer.handshake = std::make_unique<reqresp::Handshake>(role, reqresp::HandshakeLimits{}, now);
+  if (const auto stream = connection.open(now, meshsub_)) {
+    peer.gossip_out = *stream;
+    peer.use(*stream).kind = StreamUse::Kind::gossip_out;
+  }
+}
+
+void Network::on_stream_opened(Peer& peer, const libp2p::Event& event, Now now) {
+  StreamUse& use = peer.use(event.stream);
+  if (std::ranges::find(meshsub_, event.protocol) != meshsub_.end()) {
+    // The newest wins: some peers open a second one after the first broke.
+    if (peer.gossip_in) peer.connection->reset(peer.gossip_in);
+    use.kind = StreamUse::Kind::gossip_in;
+    peer.gossip_in = event.stream;
+    // The router takes nothing from a peer that it does not know yet.
+    if (!peer.in_router) peer.connection->pause(event.stream);
+    return;
+  }
+  const auto at = std::ranges::find(reqresp_ids_, event.protocol);
+  if (at == reqresp_ids_.end()) return peer.connection->reset(event.stream);
+  const auto protocol = static_cast<reqresp::Protocol>(at - reqresp_ids_.begin());
+  const auto request = server_.on_stream(peer.number(), protocol, now);
+  if (!request) return peer.connection->reset(event.stream);
+  use.kind = StreamUse::Kind::server;
+  use.request = *request;
+  server_places_[request->slot] = {};
+  RequestPlace& place = server_places_[request->slot];
+  place.generation = request->generation;
+  place.peer = peer.handle();
+  place.stream = event.stream;
+}
+
+void Network::on_stream_negotiated(Peer& peer, const libp2p::Event& event, Now now) {
+  if (event.stream != peer.gossip_out) return;  // requests were written with the proposal
+  gossip::PeerInfo info;
+  info.version = event.protocol == meshsub_[0]   ? gossip::Version::v1_2
+                 : event.protocol == meshsub_[1] ? gossip::Version::v1_1
+                                                 : gossip::Version::v1_0;
+  info.outbound = peer.connection->role() == libp2p::Role::dialler;
+  const Hash256 identity = sha256(peer.connection->remote_peer().bytes());
+  std::memcpy(&info.identity, identity.bytes.data(), sizeof info.identity);
+  if (!router_.peer_connected(peer.index, info, now)) return;
+  peer.in_router = true;
+  if (peer.gossip_in) peer.connection->resume(peer.gossip_in);
+}
+
+void Network::on_stream_data(Peer& peer, const libp2p::Event& event, Now now) {
+  const StreamUse* use = peer.find_use(event.stream);
+  if (use == nullptr) return;
+  switch (use->kind) {
+    case StreamUse::Kind::gossip_in:
+      // An error comes back through poll_failure().
+      if (peer.in_router) std::ignore = router_.receive(peer.index, event.data, now);
+      return;
+    case StreamUse::Kind::client: return feed_client(peer, use->request, event.data, now);
+    case StreamUse::Kind::server: return server_.on_data(use->request, event.data, now);
+    case StreamUse::Kind::gossip_out:  // nothing may come on it
+    case StreamUse::Kind::none: return;
+  }
+}
+
+void Network::on_stream_closed(Peer& peer, const libp2p::Event& event, Now now) {
+  const StreamUse* use = peer.find_use(event.stream);
+  if (use == nullptr) return;
+  if (use->kind == StreamUse::Kind::server) server_.on_remote_close(use->request, now);
+  if (use->kind != StreamUse::Kind::client) return;
+  RequestPlace* place = client_place(use->request);
+  if (place == nullptr) return;
+  place->remote_closed = true;
+  if (place->unread.empty()) client_.on_remote_close(use->request, now);
+}
+
+void Network::on_stream_reset(Peer& peer, const libp2p::Event& event, Now now) {
+  StreamUse* found = peer.find_use(event.stream);
+  if (found == nullptr) return;
+  const StreamUse use = std::exchange(*found, {});
+  switch (use.kind) {
+    case StreamUse::Kind::client: return client_.on_stream_failed(use.request, event.error, now);
+    case StreamUse::Kind::server: return server_.on_stream_failed(use.request, event.error, now);
+    case StreamUse::Kind::gossip_in: peer.gossip_in = {}; return;
+    case StreamUse::Kind::gossip_out:
+      // A peer without gossip may still serve blocks.
+      peer.gossip_out = {};
+      if (peer.in_router) router_.peer_disconnected(peer.index, now);
+      peer.in_router = false;
+      return;
+    case StreamUse::Kind::none: return;
+  }
+}
+
+void Network::disconnect(Peer& peer, std::optional<uint64_t> goodbye, Now now) {
+  if (peer.leaving) return;
+  peer.leaving = true;
+  if (goodbye && peer.handshake != nullptr) {
+    say_goodbye(peer, *goodbye, now);
+    peer.leave_at = now.mono + config_.goodbye_timeout;
+  } else {
+    peer.leave_at = now.mono;
+  }
+  mark(peer);
+}
+
+// The socket is gone, or was never there.
+void Network::remove(Peer& peer, Now now) {
+  if (peer.in_router) router_.peer_disconnected(peer.index, now);
+  client_.on_peer_gone(peer.number(), now);
+  server_.on_peer_gone(peer.number(), now);
+  if (peer.handshake != nullptr) {
+    ++stats_.disconnected;
+    --peers_up_;
+  }
+  if (!peer.up) {
+    core_.release_peer_down();
+  } else {
+    // Behind what was held for the core before it; without room in between it comes first, and
+    // what is held is then of an older generation, which the core drops and counts.
+    drain_client(now);
+    core_.push_peer_down({peer.handle()});
+  }
+  reactor_.disarm(peer.timer);
+  Dial* const redialled = peer.dial;
+  peer.used = peer.in_router = peer.up = peer.leaving = peer.said_closed = false;
+  peer.leave_at = MonoTime::never();
+  peer.dial = nullptr;
+  peer.connection.reset();
+  peer.handshake.reset();
+  peer.uses.clear();
+  peer.gossip_in = peer.gossip_out = {};
+  peer.gossip_frame.reset();
+  if (redialled != nullptr) redial(*redialled);
+}
+
+// ---- The end of a turn
+
+void Network::end_of_turn(Now now) { pump(now); }
+
+void Network::pump(Now now) {
+  if (router_.poll_timeout() <= now.mono) router_.handle_timeout(now);
+  if (client_.next_deadline() <= now.mono) client_.on_time(now);
+  if (server_.next_deadline() <= now.mono) server_.on_time(now);
+  // Each step may give another one something to do; a peer is looked at as long as it is marked.
+  do {
+    flush_held();
+    while (drain_handshakes(now) || drain_client(now) || drain_server(now) || drain_gossip(now)) {
+    }
+    working_.clear();
+    working_.swap(dirty_);
+    for (const uint32_t index : working_) {
+      Peer& peer = *peers_[index];
+      peer.dirty = false;
+      if (!peer.used) continue;
+      if (peer.connection->poll_timeout() <= now.mono) peer.connection->handle_timeout(now);
+      if (peer.handshake != nullptr && peer.handshake->next_deadline() <= now.mono) {
+        peer.handshake->on_time(now);
+      }
+      poll_connection(peer, now);
+      flush_gossip(peer, now);
+      transmit(peer, now);
+    }
+  } while (!working_.empty());
+  arm_timers(now);
+}
+
+void Network::transmit(Peer& peer, Now now) {
+  libp2p::Connection& connection = *peer.connection;
+  if (peer.tcp == nullptr) return;
+  if (peer.leave_at <= now.mono) connection.close();
+  constexpr size_t kRoom = 4096;
+  while (connection.wants_transmit()) {
+    const MutableBytes space = peer.tcp->write_space(kRoom);
+    if (space.empty()) break;  // on_writable() comes
+    peer.tcp->commit(connection.poll_transmit(space));
+  }
+  if (connection.finished() || (peer.said_closed && !connection.wants_transmit())) {
+    peer.leaving = true;
+    peer.tcp->close_after_flush();
+  }
+  MonoTime next = std::min(connection.poll_timeout(), peer.leave_at);
+  if (peer.handshake != nullptr) next = std::min(next, peer.handshake->next_deadline());
+  if (connection.finished() || peer.said_closed) next = MonoTime::never();
+  if (next != MonoTime::never()) next = std::max(next, now.mono);
+  reactor_.arm(peer.timer, next);
+}
+
+void Network::arm_timers(Now now) {
+  MonoTime next = std::min({router_.poll_timeout(), client_.next_deadline(),
+                            server_.next_deadline()});
+  if (!held_.empty()) next = std::min(next, now.mono + kHeldRetry);
+  reactor_.arm(timer_, next);
+}
+
+// ---- To the core
+
+void Network::push_core(chain::Event&& event) {
+  if (held_.empty() && core_.push(std::move(event)) == PushResult::ok) return;
+  ++stats_.events_held;
+  held_.push_back(std::move(event));
+}
+
+bool Network::flush_held() {
+  while (!held_.empty()) {
+    const PushResult result = core_.push(std::move(held_.front()));
+    if (result == PushResult::full) return false;
+    held_.pop_front();
+  }
+  return true;
+}
+
+}  // namespace beamline::node

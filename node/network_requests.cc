@@ -1,0 +1,485 @@
+// The network's req/resp: our requests and those of peers, on streams; and each peer's handshake.
+#include <algorithm>
+
+#include "node/network.h"
+#include "node/network_peer.h"
+
+namespace beamline::node {
+
+using reqresp::ClientEvent;
+using reqresp::Handshake;
+using reqresp::Protocol;
+using reqresp::ServerEvent;
+
+// ---- Places: where a request's stream is
+
+Network::RequestPlace* Network::client_place(reqresp::RequestId request) {
+  if (request.slot >= client_places_.size()) return nullptr;
+  RequestPlace& place = client_places_[request.slot];
+  return place.generation == request.generation ? &place : nullptr;
+}
+
+Network::RequestPlace* Network::server_place(reqresp::RequestId request) {
+  if (request.slot >= server_places_.size()) return nullptr;
+  RequestPlace& place = server_places_[request.slot];
+  return place.generation == request.generation ? &place : nullptr;
+}
+
+void Network::close_place(Peer* peer, RequestPlace& place, bool reset) {
+  if (peer != nullptr && place.stream) {
+    if (reset) peer->connection->reset(place.stream);
+    if (StreamUse* use = peer->find_use(place.stream)) *use = {};
+    mark(*peer);
+  }
+  place = {};
+}
+
+// ---- Our requests
+
+void Network::request(const chain::PeerHandle& handle, chain::RequestId id, Protocol protocol,
+                      Bytes body, Now now) {
+  const auto made = client_.request(number_of(handle), protocol, body, now);
+  if (!made) {
+    push_core(chain::RequestFailed{.peer = handle, .request = id, .error = made.error()});
+    return;
+  }
+  // In the table before a stream is opened: no answer can come too early.
+  RequestPlace& place = client_places_[made->slot];
+  place = {};
+  place.generation = made->generation;
+  place.peer = handle;
+  place.chain_id = id;
+}
+
+bool Network::drain_client(Now now) {
+  bool any = false;
+  // What the core has no room for stays with the client, whose streams then stop to take bytes.
+  while (core_has_room()) {
+    auto event = client_.poll_event();
+    if (!event) break;
+    any = true;
+    on_client_event(std::move(*event), now);
+  }
+  if (any) offer_unread(now);
+  return any;
+}
+
+void Network::on_client_event(ClientEvent&& event, Now now) {
+  RequestPlace* place = client_place(event.request);
+  switch (event.kind) {
+    case ClientEvent::Kind::open_stream: return open_stream(event, now);
+    case ClientEvent::Kind::chunk: return on_chunk(std::move(event), now);
+    case ClientEvent::Kind::end:
+    case ClientEvent::Kind::error: return on_client_done(event, now);
+    case ClientEvent::Kind::violation: ++stats_.violations; return;
+    case ClientEvent::Kind::close_stream:
+      if (place != nullptr) close_place(find(place->peer), *place, event.reset);
+      return;
+  }
+}
+
+void Network::open_stream(const ClientEvent& event, Now now) {
+  Peer* peer = find(handle_of(event.peer));
+  RequestPlace* place = client_place(event.request);
+  if (peer == nullptr || place == nullptr) {
+    return client_.on_stream_failed(event.request,
+                                    {"peer", 0, Code::connection_lost, Fault::network}, now);
+  }
+  const std::array proposal = {reqresp_ids_[static_cast<size_t>(event.protocol)]};
+  const auto stream = peer->connection->open(now, proposal);
+  if (!stream) return client_.on_stream_failed(event.request, stream.error(), now);
+  place->stream = *stream;
+  StreamUse& use = peer->use(*stream);
+  use.kind = StreamUse::Kind::client;
+  use.request = event.request;
+  write_client(*peer, event.request, now);
+}
+
+void Network::write_client(Peer& peer, reqresp::RequestId request, Now) {
+  RequestPlace* place = client_place(request);
+  if (place == nullptr || !place->stream) return;
+  mark(peer);
+  for (;;) {
+    const Bytes output = client_.output(request);
+    if (output.empty()) return peer.connection->close_write(place->stream);
+    const size_t taken = peer.connection->write(place->stream, output);
+    if (taken == 0) return;
+    client_.output_sent(request, taken);
+  }
+}
+
+void Network::feed_client(Peer& peer, reqresp::RequestId request, Bytes data, Now now) {
+  RequestPlace* place = client_place(request);
+  if (place == nullptr) return;
+  const size_t taken = place->unread.empty() ? client_.on_data(request, data, now) : 0;
+  if (taken == data.size()) return;
+  // At most what was in one frame: the stream gives no more until it is resumed.
+  if (place->unread.empty()) unread_.push_back(request);
+  place->unread.insert(place->unread.end(), data.begin() + static_cast<ptrdiff_t>(taken),
+                       data.end());
+  peer.connection->pause(place->stream);
+}
+
+// The client has handed out chunks since: it takes bytes again.
+void Network::offer_unread(Now now) {
+  std::erase_if(unread_, [&](reqresp::RequestId request) {
+    RequestPlace* place = client_place(request);
+    if (place == nullptr || place->unread.empty()) return true;
+    const size_t taken = client_.on_data(request, place->unread, now);
+    place->unread.erase(place->unread.begin(),
+                        place->unread.begin() + static_cast<ptrdiff_t>(taken));
+    if (!place->unread.empty()) return false;
+    if (place->remote_closed) client_.on_remote_close(request, now);
+    if (Peer* peer = find(place->peer)) {
+      peer->connection->resume(place->stream);
+      mark(*peer);
+    }
+    return true;
+  });
+}
+
+void Network::on_chunk(ClientEvent&& event, Now now) {
+  RequestPlace* place = client_place(event.request);
+  if (place == nullptr) return;
+  const chain::PeerHandle handle = place->peer;
+  Peer* peer = find(handle);
+  const auto status = [&](const StatusV1& theirs) {
+    peer->handshake->on_status(theirs, status_, current_slot(now), true, now);
+    push_status(*peer);
+  };
+  switch (event.protocol) {
+    case Protocol::status_v1:
+      if (const auto theirs = ssz::decode<StatusV1>(event.payload); peer && theirs) status(*theirs);
+      return;
+    case Protocol::ping_v1:
+      if (const auto ping = ssz::decode<Ping>(event.payload); peer && ping) {
+        peer->handshake->on_ping(ping->seq_number, true, now);
+      }
+      return;
+    case Protocol::metadata_v1:
+      if (const auto theirs = ssz::decode<MetaDataV1>(event.payload); peer && theirs) {
+        peer->handshake->on_metadata(theirs->seq_number);
+      }
+      return;
+    default: break;
+  }
+  if (place->chain_id == 0) return;
+  auto block = decode_block(event.payload);
+  if (block) {
+    ++stats_.chunks;
+    return push_core(chain::ChunkReceived{
+        .peer = handle, .request = place->chain_id, .block = std::move(*block)});
+  }
+  ++stats_.chunks_undecodable;
+  const chain::RequestId id = std::exchange(place->chain_id, 0);
+  client_.cancel(event.request, now);
+  push_core(chain::RequestFailed{.peer = handle, .request = id, .error = block.error()});
+}
+
+void Network::on_client_done(const ClientEvent& event, Now now) {
+  RequestPlace* place = client_place(event.request);
+  if (place == nullptr) return;
+  const bool failed = event.kind == ClientEvent::Kind::error;
+  if (const chain::RequestId id = std::exchange(place->chain_id, 0); id != 0) {
+    if (failed) {
+      push_core(chain::RequestFailed{.peer = place->peer, .request = id, .error = event.error});
+    } else {
+      push_core(chain::RequestEnded{.peer = place->peer, .request = id});
+    }
+    return;
+  }
+  Peer* peer = find(place->peer);
+  if (peer == nullptr || peer->handshake == nullptr) return;
+  if (event.protocol == Protocol::goodbye_v1) {
+    peer->leave_at = now.mono;
+    mark(*peer);
+  }
+  // An answer without its chunk is no answer.
+  if (!failed && event.index > 0) return;
+  if (event.protocol == Protocol::status_v1) peer->handshake->on_status_failed(now);
+  if (event.protocol == Protocol::ping_v1) peer->handshake->on_ping_failed(now);
+  if (event.protocol == Protocol::metadata_v1) peer->handshake->on_metadata_failed();
+}
+
+// ---- Requests of peers
+
+bool Network::drain_server(Now now) {
+  bool any = false;
+  while (core_has_room()) {
+    auto event = server_.poll_event();
+    if (!event) break;
+    any = true;
+    on_server_event(std::move(*event), now);
+  }
+  return any;
+}
+
+void Network::on_server_event(ServerEvent&& event, Now now) {
+  RequestPlace* place = server_place(event.request);
+  if (place == nullptr) return;
+  Peer* peer = find(place->peer);
+  switch (event.kind) {
+    case ServerEvent::Kind::request: return on_request(std::move(event), now);
+    case ServerEvent::Kind::writable: return flush_response(*place, event.request, now);
+    case ServerEvent::Kind::cancelled:
+      push_core(chain::IncomingCancelled{.peer = place->peer, .serve = number_of(event.request)});
+      return;
+    case ServerEvent::Kind::violation: ++stats_.violations; return;
+    case ServerEvent::Kind::flush:
+      if (peer != nullptr) write_server(*peer, event.request, now);
+      return;
+    case ServerEvent::Kind::finish:
+      if (peer == nullptr) return;
+      peer->connection->close_write(place->stream);
+      mark(*peer);
+      return;
+    case ServerEvent::Kind::close_stream: return close_place(peer, *place, event.reset);
+  }
+}
+
+void Network::write_server(Peer& peer, reqresp::RequestId request, Now now) {
+  RequestPlace* place = server_place(request);
+  if (place == nullptr) return;
+  mark(peer);
+  for (;;) {
+    const Bytes output = server_.output(request);
+    if (output.empty()) return;
+    const size_t taken = peer.connection->write(place->stream, output);
+    if (taken == 0) return;
+    server_.output_sent(request, taken, now);
+  }
+}
+
+void Network::on_request(ServerEvent&& event, Now now) {
+  const chain::PeerHandle handle = handle_of(event.peer);
+  Peer* peer = find(handle);
+  if (peer == nullptr || peer->handshake == nullptr) return;
+  const chain::ServeId serve = number_of(event.request);
+  // The server has checked the body's size, so these decode.
+  switch (event.protocol) {
+    case Protocol::status_v1:
+      respond(handle, serve, SharedBytes::copy(ssz::encode_fixed(status_)), now);
+      if (const auto theirs = ssz::decode<StatusV1>(event.body)) {
+        peer->handshake->on_status(*theirs, status_, current_slot(now), false, now);
+        push_status(*peer);
+      }
+      break;
+    case Protocol::ping_v1:
+      respond(handle, serve,
+              SharedBytes::copy(ssz::encode_fixed(Ping{.seq_number = metadata_.seq_number})), now);
+      if (const auto ping = ssz::decode<Ping>(event.body)) {
+        peer->handshake->on_ping(ping->seq_number, false, now);
+      }
+      break;
+    case Protocol::metadata_v1:
+      respond(handle, serve, SharedBytes::copy(ssz::encode_fixed(metadata_)), now);
+      break;
+    case Protocol::metadata_v2: {
+      const MetaDataV2 metadata{.seq_number = metadata_.seq_number, .attnets = metadata_.attnets};
+      respond(handle, serve, SharedBytes::copy(ssz::encode_fixed(metadata)), now);
+      break;
+    }
+    case Protocol::goodbye_v1:
+      ++stats_.goodbyes_received;
+      if (const auto bye = ssz::decode<Goodbye>(event.body)) peer->goodbye = bye->reason;
+      peer->handshake->on_goodbye();
+      disconnect(*peer, std::nullopt, now);
+      break;
+    case Protocol::blocks_by_root_v1:
+    case Protocol::blocks_by_root_v2: {
+      chain::IncomingByRoot request{.peer = handle, .serve = serve, .roots = {}};
+      for (size_t at = 0; at < event.body.size(); at += Root::kSize) {
+        request.roots.push_back(Root::load(event.body.data() + at));
+      }
+      return push_core(std::move(request));
+    }
+    case Protocol::blocks_by_range_v1:
+    case Protocol::blocks_by_range_v2: {
+      const auto range = ssz::decode<BlocksByRange>(event.body);
+      if (!range) return;
+      return push_core(chain::IncomingByRange{.peer = handle,
+                                              .serve = serve,
+                                              .start_slot = range->start_slot,
+                                              .count = range->count});
+    }
+  }
+  finish_response(handle, serve, chain::ResponseCode::success, {}, now);
+}
+
+void Network::respond(chain::PeerHandle, chain::ServeId serve, SharedBytes chunk, Now now) {
+  RequestPlace* place = server_place(request_of(serve));
+  if (place == nullptr) return;
+  place->chunks.push_back(std::move(chunk));
+  flush_response(*place, request_of(serve), now);
+}
+
+// Chunks that the server has no room for wait here; there are at most as many as the core sends
+// ahead, because it is told of each one that left.
+void Network::flush_response(RequestPlace& place, reqresp::RequestId request, Now now) {
+  uint32_t sent = 0;
+  while (!place.chunks.empty()) {
+    const Status taken = server_.respond_chunk(request, digest_, place.chunks.front(), now);
+    if (!taken && taken.error().code == Code::full) break;
+    place.chunks.pop_front();
+    ++sent;
+  }
+  if (sent > 0 && place.serving) {
+    push_core(chain::ResponseWritten{
+        .peer = place.peer, .serve = number_of(request), .chunks = sent});
+  }
+  if (place.chunks.empty() && std::exchange(place.end_owed, false)) {
+    std::ignore = server_.respond_end(request, now);
+  }
+}
+
+void Network::finish_response(chain::PeerHandle, chain::ServeId serve, chain::ResponseCode code,
+                              std::string_view text, Now now) {
+  const reqresp::RequestId request = request_of(serve);
+  RequestPlace* place = server_place(request);
+  if (place == nullptr) return;
+  if (code != chain::ResponseCode::success) {
+    std::ignore =
+        server_.respond_error(request, static_cast<reqresp::ResultCode>(code), text, now);
+    return;
+  }
+  place->end_owed = true;
+  flush_response(*place, request, now);
+}
+
+// ---- Handshakes
+
+Slot Network::current_slot(Now now) const {
+  if (now.wall < spec_.genesis_time) return 0;
+  return static_cast<Slot>((now.wall - spec_.genesis_time).ns / spec_.slot_duration.ns);
+}
+
+bool Network::drain_handshakes(Now now) {
+  bool any = false;
+  for (const auto& peer : peers_) {
+    if (!peer->used || peer->handshake == nullptr) continue;
+    while (auto action = peer->handshake->poll_action()) {
+      any = true;
+      on_handshake_action(*peer, *action, now);
+    }
+  }
+  return any;
+}
+
+void Network::on_handshake_action(Peer& peer, const Handshake::Action& action, Now now) {
+  const auto ask = [&](Protocol protocol, Bytes body) {
+    const auto made = client_.request(peer.number(), protocol, body, now);
+    if (!made) return false;
+    RequestPlace& place = client_places_[made->slot];
+    place = {};
+    place.generation = made->generation;
+    place.peer = peer.handle();
+    return true;
+  };
+  mark(peer);
+  switch (action.kind) {
+    case Handshake::Action::Kind::send_status:
+      if (!ask(Protocol::status_v1, ssz::encode_fixed(status_))) {
+        peer.handshake->on_status_failed(now);
+      }
+      return;
+    case Handshake::Action::Kind::send_ping:
+      if (!ask(Protocol::ping_v1, ssz::encode_fixed(Ping{metadata_.seq_number}))) {
+        peer.handshake->on_ping_failed(now);
+      }
+      return;
+    case Handshake::Action::Kind::request_metadata:
+      if (!ask(Protocol::metadata_v1, {})) peer.handshake->on_metadata_failed();
+      return;
+    case Handshake::Action::Kind::ready:
+      if (peer.up) return;
+      peer.up = true;
+      push_core(chain::PeerUp{peer.handle()});
+      push_status(peer);
+      return;
+    case Handshake::Action::Kind::goodbye: return disconnect(peer, action.reason, now);
+  }
+}
+
+void Network::push_status(Peer& peer) {
+  const auto& status = peer.handshake->peer_status();
+  if (!peer.up || !status) return;
+  push_core(chain::PeerStatus{
+      .peer = peer.handle(),
+      .finalized_root = status->finalized_root,
+      .finalized_slot = status->finalized_epoch * spec_.preset->slots_per_epoch,
+      .head_root = status->head_root,
+      .head_slot = status->head_slot});
+}
+
+void Network::say_goodbye(Peer& peer, uint64_t reason, Now now) {
+  const auto made = client_.request(peer.number(), Protocol::goodbye_v1,
+                                    ssz::encode_fixed(Goodbye{.reason = reason}), now);
+  if (!made) return;
+  ++stats_.goodbyes_sent;
+  RequestPlace& place = client_places_[made->slot];
+  place = {};
+  place.generation = made->generation;
+  place.peer = peer.handle();
+}
+
+// ---- Commands of the core
+
+void Network::execute(chain::Command&& command) {
+  const Now now = reactor_.now();
+  struct Executor {
+    Network& self;
+    Now now;
+    void operator()(chain::RequestByRoot&& c) {
+      std::vector<uint8_t> body;
+      body.reserve(c.roots.size() * Root::kSize);
+      for (const Root& root : c.roots) {
+        body.insert(body.end(), root.bytes.begin(), root.bytes.end());
+      }
+      self.request(c.peer, c.request, Protocol::blocks_by_root_v1, body, now);
+    }
+    void operator()(chain::RequestByRange&& c) {
+      const BlocksByRange body{.start_slot = c.start_slot, .count = c.count, .step = 1};
+      self.request(c.peer, c.request, Protocol::blocks_by_range_v1, ssz::encode_fixed(body), now);
+    }
+    void operator()(chain::CancelRequest&& c) {
+      const auto at = std::ranges::find_if(self.client_places_, [&](const RequestPlace& place) {
+        return place.chain_id == c.request && place.peer == c.peer;
+      });
+      if (at == self.client_places_.end()) return;
+      at->chain_id = 0;
+      const auto slot = static_cast<uint32_t>(at - self.client_places_.begin());
+      self.client_.cancel({slot, at->generation}, now);
+    }
+    void operator()(chain::RespondChunk&& c) {
+      if (RequestPlace* place = self.server_place(request_of(c.serve))) place->serving = true;
+      self.respond(c.peer, c.serve, std::move(c.signed_bytes), now);
+    }
+    void operator()(chain::RespondEnd&& c) {
+      self.finish_response(c.peer, c.serve, chain::ResponseCode::success, {}, now);
+    }
+    void operator()(chain::RespondError&& c) {
+      self.finish_response(c.peer, c.serve, c.code, c.text, now);
+    }
+    void operator()(chain::GossipVerdict&& c) {
+      const gossip::MessageHandle handle{static_cast<uint32_t>(c.verdict >> 32),
+                                         static_cast<uint32_t>(c.verdict)};
+      self.router_.verdict(handle, static_cast<gossip::Verdict>(c.result), now);
+    }
+    void operator()(chain::DisconnectPeer&& c) {
+      const bool full = c.reason == chain::DisconnectReason::no_room;
+      if (Peer* peer = self.find(c.peer)) {
+        self.disconnect(*peer, full ? Goodbye::kTooManyPeers : Goodbye::kFault, now);
+      }
+    }
+    void operator()(chain::HeadChanged&& c) {
+      self.status_.head_root = c.root;
+      self.status_.head_slot = c.slot;
+    }
+    void operator()(chain::ReportPeer&&) {}     // the core keeps the score
+    void operator()(chain::ImportBlock&&) {}    // the core's own business
+    void operator()(chain::BlockImported&&) {}  // likewise
+  };
+  std::visit(Executor{*this, now}, std::move(command));
+}
+
+}  // namespace beamline::node

@@ -1,0 +1,33 @@
+// What crosses between the core (the chain) and the network (everything that touches a socket).
+// The two may share a reactor or have one each; they see only these ports.
+#pragma once
+
+#include "chain/commands.h"
+#include "chain/events.h"
+#include "loop/inbox.h"
+
+namespace beamline::node {
+
+// The core's side: takes decoded events. Called on the network's thread.
+class CorePort {
+ public:
+  virtual ~CorePort() = default;
+  // Unless `ok`, the event is as it was: the network keeps it, and takes no more of what it can
+  // refuse until there is room.
+  virtual PushResult push(chain::Event&& event) = 0;
+  // The same, in advance, for what must never be refused: one PeerDown per peer.
+  virtual bool reserve_peer_down() = 0;
+  virtual void push_peer_down(const chain::PeerDown& event) = 0;
+  // Gives a reserved place back.
+  virtual void release_peer_down() = 0;
+};
+
+// The network's side: carries out commands. Called on the core's thread.
+class NetworkPort {
+ public:
+  virtual ~NetworkPort() = default;
+  // Unless `ok`, the command is as it was: the core keeps it and tries again in its next turn.
+  virtual PushResult push(chain::Command&& command) = 0;
+};
+
+}  // namespace beamline::node
