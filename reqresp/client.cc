@@ -407,9 +407,9 @@ void Client::resume(RequestId request, Now now) {
 MonoTime Client::next_deadline() const {
   MonoTime next = MonoTime::never();
   for (const Entry& entry : entries_) {
-    const bool clock_runs =
-        entry.phase == Phase::lingering || (entry.phase == Phase::reading && !entry.paused);
-    if (clock_runs) next = std::min({next, entry.deadline, entry.total});
+    const bool stands_still = entry.paused && entry.phase == Phase::reading;
+    if (entry.phase == Phase::free || stands_still) continue;
+    next = std::min({next, entry.deadline, entry.total});
   }
   return next;
 }
