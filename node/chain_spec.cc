@@ -3,8 +3,9 @@
 #include <charconv>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
+
+#include <nlohmann/json.hpp>
 
 #include "codec/hex.h"
 
@@ -80,8 +81,8 @@ ChainSpec load_chain_spec(const std::string& directory) {
   const uint64_t genesis_time = number(network_file, "genesis_time", text("genesis_time"));
   if (genesis_time > 1'000'000'000'0) fail(network_file, "genesis_time must be Unix seconds");
   spec.genesis_time = WallTime::from_unix(static_cast<int64_t>(genesis_time));
-  spec.genesis_validators_root = Root{hex_value<32>(network_file, "genesis_validators_root",
-                                                    text("genesis_validators_root"))};
+  spec.genesis_validators_root =
+      Root{hex_value<32>(network_file, "genesis_validators_root", text("genesis_validators_root"))};
   spec.genesis_block_root =
       Root{hex_value<32>(network_file, "genesis_block_root", text("genesis_block_root"))};
   spec.genesis_fork_version =

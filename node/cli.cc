@@ -57,6 +57,11 @@ void CommandOptions::text(std::string_view name, std::string& value, std::string
   options_.push_back({.name = name, .help = help, .text = &value});
 }
 
+void CommandOptions::texts(std::string_view name, std::vector<std::string>& values,
+                           std::string_view help) {
+  options_.push_back({.name = name, .help = help, .texts = &values});
+}
+
 void CommandOptions::flag(std::string_view name, bool& value, std::string_view help) {
   options_.push_back({.name = name, .help = help, .flag = &value});
 }
@@ -71,6 +76,10 @@ CommandOptions::Option* CommandOptions::find(std::string_view name) {
 std::optional<std::string> CommandOptions::set(Option& option, std::string_view value) {
   if (option.text != nullptr) {
     *option.text = value;
+    return std::nullopt;
+  }
+  if (option.texts != nullptr) {
+    option.texts->emplace_back(value);
     return std::nullopt;
   }
   uint64_t parsed = 0;
@@ -100,7 +109,8 @@ std::optional<std::string> CommandOptions::parse(Arguments arguments) {
       for (const Option& each : options_) (valid += ' ') += each.name;
       return "unknown option '" + name + "'; valid:" + valid;
     }
-    if (std::exchange(option->given, true)) return name + " stands twice";
+    if (std::exchange(option->given, true) && option->texts == nullptr)
+      return name + " stands twice";
     if (option->flag != nullptr) {
       if (value) return name + " takes no value";
       *option->flag = true;
@@ -120,7 +130,7 @@ std::string CommandOptions::usage() const {
   for (const Option& option : options_) {
     std::string left = "  " + std::string(option.name);
     if (option.number != nullptr) left += " N";
-    if (option.text != nullptr) left += " TEXT";
+    if (option.text != nullptr || option.texts != nullptr) left += " TEXT";
     left.resize(std::max<size_t>(left.size() + 2, 22), ' ');
     text += left + std::string(option.help);
     if (option.number != nullptr) {

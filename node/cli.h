@@ -36,6 +36,8 @@ class CommandOptions {
   void number(std::string_view name, uint64_t& value, uint64_t low, uint64_t high,
               std::string_view help);
   void text(std::string_view name, std::string& value, std::string_view help);
+  // May stand several times.
+  void texts(std::string_view name, std::vector<std::string>& values, std::string_view help);
   void flag(std::string_view name, bool& value, std::string_view help);
 
   // Null when all is well, else what is wrong with the arguments, in one line.
@@ -51,6 +53,7 @@ class CommandOptions {
     std::string_view help;
     uint64_t* number = nullptr;
     std::string* text = nullptr;
+    std::vector<std::string>* texts = nullptr;
     bool* flag = nullptr;
     uint64_t low = 0;
     uint64_t high = 0;

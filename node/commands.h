@@ -6,5 +6,6 @@
 namespace beamline {
 
 int echo_command(Arguments arguments);
+int follow_command(Arguments arguments);
 
 }  // namespace beamline

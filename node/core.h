@@ -1,6 +1,6 @@
 // The core: the chain on its reactor. Takes events through its inbox (or directly, when the network
-// shares its reactor), and once a turn, when all of them are applied, lets the chain flush and hands
-// its commands to the network.
+// shares its reactor), and once a turn, when all of them are applied, lets the chain flush and
+// hands its commands to the network.
 #pragma once
 
 #include <deque>

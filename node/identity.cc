@@ -1,12 +1,12 @@
 #include "node/identity.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "codec/hex.h"
 #include "crypto/secret.h"

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "crypto/sha256.h"
-
 #include "node/network_peer.h"
 
 namespace beamline::node {
@@ -199,13 +198,20 @@ void Network::on_connection_event(Peer& peer, const libp2p::Event& event, Now no
   using Type = libp2p::Event::Type;
   switch (event.type) {
     case Type::none:
-    case Type::identified: return;
-    case Type::connected: return on_connected(peer, now);
-    case Type::stream_opened: return on_stream_opened(peer, event, now);
-    case Type::stream_negotiated: return on_stream_negotiated(peer, event, now);
-    case Type::stream_data: return on_stream_data(peer, event, now);
-    case Type::stream_remote_closed: return on_stream_closed(peer, event, now);
-    case Type::stream_reset: return on_stream_reset(peer, event, now);
+    case Type::identified:
+      return;
+    case Type::connected:
+      return on_connected(peer, now);
+    case Type::stream_opened:
+      return on_stream_opened(peer, event, now);
+    case Type::stream_negotiated:
+      return on_stream_negotiated(peer, event, now);
+    case Type::stream_data:
+      return on_stream_data(peer, event, now);
+    case Type::stream_remote_closed:
+      return on_stream_closed(peer, event, now);
+    case Type::stream_reset:
+      return on_stream_reset(peer, event, now);
     case Type::stream_writable: {
       const StreamUse* use = peer.find_use(event.stream);
       if (use == nullptr) return;
@@ -214,7 +220,9 @@ void Network::on_connection_event(Peer& peer, const libp2p::Event& event, Now no
       if (use->kind == StreamUse::Kind::gossip_out) flush_gossip(peer, now);
       return;
     }
-    case Type::closed: peer.said_closed = true; return;
+    case Type::closed:
+      peer.said_closed = true;
+      return;
   }
 }
 
@@ -287,10 +295,13 @@ void Network::on_stream_data(Peer& peer, const libp2p::Event& event, Now now) {
       // An error comes back through poll_failure().
       if (peer.in_router) std::ignore = router_.receive(peer.index, event.data, now);
       return;
-    case StreamUse::Kind::client: return feed_client(peer, use->request, event.data, now);
-    case StreamUse::Kind::server: return server_.on_data(use->request, event.data, now);
+    case StreamUse::Kind::client:
+      return feed_client(peer, use->request, event.data, now);
+    case StreamUse::Kind::server:
+      return server_.on_data(use->request, event.data, now);
     case StreamUse::Kind::gossip_out:  // nothing may come on it
-    case StreamUse::Kind::none: return;
+    case StreamUse::Kind::none:
+      return;
   }
 }
 
@@ -310,16 +321,21 @@ void Network::on_stream_reset(Peer& peer, const libp2p::Event& event, Now now) {
   if (found == nullptr) return;
   const StreamUse use = std::exchange(*found, {});
   switch (use.kind) {
-    case StreamUse::Kind::client: return client_.on_stream_failed(use.request, event.error, now);
-    case StreamUse::Kind::server: return server_.on_stream_failed(use.request, event.error, now);
-    case StreamUse::Kind::gossip_in: peer.gossip_in = {}; return;
+    case StreamUse::Kind::client:
+      return client_.on_stream_failed(use.request, event.error, now);
+    case StreamUse::Kind::server:
+      return server_.on_stream_failed(use.request, event.error, now);
+    case StreamUse::Kind::gossip_in:
+      peer.gossip_in = {};
+      return;
     case StreamUse::Kind::gossip_out:
       // A peer without gossip may still serve blocks.
       peer.gossip_out = {};
       if (peer.in_router) router_.peer_disconnected(peer.index, now);
       peer.in_router = false;
       return;
-    case StreamUse::Kind::none: return;
+    case StreamUse::Kind::none:
+      return;
   }
 }
 
@@ -418,8 +434,8 @@ void Network::transmit(Peer& peer, Now now) {
 }
 
 void Network::arm_timers(Now now) {
-  MonoTime next = std::min({router_.poll_timeout(), client_.next_deadline(),
-                            server_.next_deadline()});
+  MonoTime next =
+      std::min({router_.poll_timeout(), client_.next_deadline(), server_.next_deadline()});
   if (!held_.empty()) next = std::min(next, now.mono + kHeldRetry);
   reactor_.arm(timer_, next);
 }

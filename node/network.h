@@ -43,14 +43,14 @@ struct NetworkStats {
   uint64_t dials = 0;
   uint64_t connected = 0;
   uint64_t disconnected = 0;
-  uint64_t refused_peers = 0;      // no slot was free, or no place for its PeerDown
-  uint64_t duplicate_peers = 0;    // a second connection to the same peer
-  uint64_t gossip_blocks = 0;      // handed to the core
+  uint64_t refused_peers = 0;    // no slot was free, or no place for its PeerDown
+  uint64_t duplicate_peers = 0;  // a second connection to the same peer
+  uint64_t gossip_blocks = 0;    // handed to the core
   uint64_t gossip_undecodable = 0;
-  uint64_t gossip_dropped = 0;     // the core's inbox was full: ignored
+  uint64_t gossip_dropped = 0;  // the core's inbox was full: ignored
   uint64_t chunks = 0;
   uint64_t chunks_undecodable = 0;
-  uint64_t events_held = 0;        // waited for room in the core's inbox
+  uint64_t events_held = 0;  // waited for room in the core's inbox
   uint64_t violations = 0;
   uint64_t goodbyes_received = 0;
   uint64_t goodbyes_sent = 0;
@@ -59,8 +59,8 @@ struct NetworkStats {
 class Network final : public TurnHook, private ListenerHandler {
  public:
   // `spec`, `identity` and `core` outlive it. REQUIRES: on the reactor's thread.
-  Network(Reactor& reactor, Tcp& tcp, const ChainSpec& spec,
-          const secp256k1::SecretKey& identity, NetworkConfig config, CorePort& core, Rng rng);
+  Network(Reactor& reactor, Tcp& tcp, const ChainSpec& spec, const secp256k1::SecretKey& identity,
+          NetworkConfig config, CorePort& core, Rng rng);
   ~Network() override;  // REQUIRES: no peer is left (the reactor has shut down)
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;

@@ -34,8 +34,8 @@ class Network::Peer final : public StreamHandler {
   bool used = false;
   bool dirty = false;
   bool in_router = false;
-  bool up = false;         // the core knows it
-  bool leaving = false;    // goodbye was said, or the connection is closing
+  bool up = false;       // the core knows it
+  bool leaving = false;  // goodbye was said, or the connection is closing
   bool said_closed = false;
   std::optional<uint64_t> goodbye;  // the reason that the peer gave
   MonoTime leave_at = MonoTime::never();

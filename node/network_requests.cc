@@ -67,11 +67,16 @@ bool Network::drain_client(Now now) {
 void Network::on_client_event(ClientEvent&& event, Now now) {
   RequestPlace* place = client_place(event.request);
   switch (event.kind) {
-    case ClientEvent::Kind::open_stream: return open_stream(event, now);
-    case ClientEvent::Kind::chunk: return on_chunk(std::move(event), now);
+    case ClientEvent::Kind::open_stream:
+      return open_stream(event, now);
+    case ClientEvent::Kind::chunk:
+      return on_chunk(std::move(event), now);
     case ClientEvent::Kind::end:
-    case ClientEvent::Kind::error: return on_client_done(event, now);
-    case ClientEvent::Kind::violation: ++stats_.violations; return;
+    case ClientEvent::Kind::error:
+      return on_client_done(event, now);
+    case ClientEvent::Kind::violation:
+      ++stats_.violations;
+      return;
     case ClientEvent::Kind::close_stream:
       if (place != nullptr) close_place(find(place->peer), *place, event.reset);
       return;
@@ -161,7 +166,8 @@ void Network::on_chunk(ClientEvent&& event, Now now) {
         peer->handshake->on_metadata(theirs->seq_number);
       }
       return;
-    default: break;
+    default:
+      break;
   }
   if (place->chain_id == 0) return;
   auto block = decode_block(event.payload);
@@ -219,12 +225,16 @@ void Network::on_server_event(ServerEvent&& event, Now now) {
   if (place == nullptr) return;
   Peer* peer = find(place->peer);
   switch (event.kind) {
-    case ServerEvent::Kind::request: return on_request(std::move(event), now);
-    case ServerEvent::Kind::writable: return flush_response(*place, event.request, now);
+    case ServerEvent::Kind::request:
+      return on_request(std::move(event), now);
+    case ServerEvent::Kind::writable:
+      return flush_response(*place, event.request, now);
     case ServerEvent::Kind::cancelled:
       push_core(chain::IncomingCancelled{.peer = place->peer, .serve = number_of(event.request)});
       return;
-    case ServerEvent::Kind::violation: ++stats_.violations; return;
+    case ServerEvent::Kind::violation:
+      ++stats_.violations;
+      return;
     case ServerEvent::Kind::flush:
       if (peer != nullptr) write_server(*peer, event.request, now);
       return;
@@ -233,7 +243,8 @@ void Network::on_server_event(ServerEvent&& event, Now now) {
       peer->connection->close_write(place->stream);
       mark(*peer);
       return;
-    case ServerEvent::Kind::close_stream: return close_place(peer, *place, event.reset);
+    case ServerEvent::Kind::close_stream:
+      return close_place(peer, *place, event.reset);
   }
 }
 
@@ -297,10 +308,8 @@ void Network::on_request(ServerEvent&& event, Now now) {
     case Protocol::blocks_by_range_v2: {
       const auto range = ssz::decode<BlocksByRange>(event.body);
       if (!range) return;
-      return push_core(chain::IncomingByRange{.peer = handle,
-                                              .serve = serve,
-                                              .start_slot = range->start_slot,
-                                              .count = range->count});
+      return push_core(chain::IncomingByRange{
+          .peer = handle, .serve = serve, .start_slot = range->start_slot, .count = range->count});
     }
   }
   finish_response(handle, serve, chain::ResponseCode::success, {}, now);
@@ -324,8 +333,8 @@ void Network::flush_response(RequestPlace& place, reqresp::RequestId request, No
     ++sent;
   }
   if (sent > 0 && place.serving) {
-    push_core(chain::ResponseWritten{
-        .peer = place.peer, .serve = number_of(request), .chunks = sent});
+    push_core(
+        chain::ResponseWritten{.peer = place.peer, .serve = number_of(request), .chunks = sent});
   }
   if (place.chunks.empty() && std::exchange(place.end_owed, false)) {
     std::ignore = server_.respond_end(request, now);
@@ -338,8 +347,7 @@ void Network::finish_response(chain::PeerHandle, chain::ServeId serve, chain::Re
   RequestPlace* place = server_place(request);
   if (place == nullptr) return;
   if (code != chain::ResponseCode::success) {
-    std::ignore =
-        server_.respond_error(request, static_cast<reqresp::ResultCode>(code), text, now);
+    std::ignore = server_.respond_error(request, static_cast<reqresp::ResultCode>(code), text, now);
     return;
   }
   place->end_owed = true;
@@ -396,19 +404,20 @@ void Network::on_handshake_action(Peer& peer, const Handshake::Action& action, N
       push_core(chain::PeerUp{peer.handle()});
       push_status(peer);
       return;
-    case Handshake::Action::Kind::goodbye: return disconnect(peer, action.reason, now);
+    case Handshake::Action::Kind::goodbye:
+      return disconnect(peer, action.reason, now);
   }
 }
 
 void Network::push_status(Peer& peer) {
   const auto& status = peer.handshake->peer_status();
   if (!peer.up || !status) return;
-  push_core(chain::PeerStatus{
-      .peer = peer.handle(),
-      .finalized_root = status->finalized_root,
-      .finalized_slot = status->finalized_epoch * spec_.preset->slots_per_epoch,
-      .head_root = status->head_root,
-      .head_slot = status->head_slot});
+  push_core(
+      chain::PeerStatus{.peer = peer.handle(),
+                        .finalized_root = status->finalized_root,
+                        .finalized_slot = status->finalized_epoch * spec_.preset->slots_per_epoch,
+                        .head_root = status->head_root,
+                        .head_slot = status->head_slot});
 }
 
 void Network::say_goodbye(Peer& peer, uint64_t reason, Now now) {

@@ -51,8 +51,7 @@ class Node::NetworkProgram final : public ReactorProgram,
       if (network_ != nullptr) network_->execute(std::move(*command));
     } else if (auto* start = std::get_if<NetworkStart>(&message)) {
       core_ = InboxCorePort::make(start->core);
-      const Status opened =
-          core_ == nullptr ? local_error(Code::closed, "core") : open(*core_);
+      const Status opened = core_ == nullptr ? local_error(Code::closed, "core") : open(*core_);
       report(*start->report, opened, network_ == nullptr ? Endpoint{} : network_->listening());
     } else if (auto* publish = std::get_if<NetworkPublish>(&message)) {
       if (network_ != nullptr) std::ignore = network_->publish(publish->signed_block);
