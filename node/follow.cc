@@ -47,7 +47,7 @@ class Relay final : public node::CoreObserver {
 
  private:
   void push(Seen seen) {
-    if (producer_.try_push(0, std::move(seen)) != PushResult::ok) ++dropped_;
+    if (producer_.try_push(0, std::move(seen)) == PushResult::full) ++dropped_;
   }
   Inbox<Seen>::Producer producer_;
   uint64_t dropped_ = 0;
