@@ -170,7 +170,7 @@ class Chain {
   bool others_than(PeerHandle peer) const;
   void flush(const Now& now);
   bool send_ready(const Now& now);
-  Peer* choose_for(const Now& now, PendingRoot& root, const std::vector<PeerHandle>& used);
+  Peer* choose_for(const Now& now, const PendingRoot& root, const std::vector<PeerHandle>& used);
   void send_by_root(const Now& now, Peer& peer, const std::vector<PendingRoot*>& batch);
 
   // chain_range.cc: gaps.

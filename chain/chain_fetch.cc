@@ -105,7 +105,7 @@ void Chain::judge(const Now& now, const Request& request, const Ending& ending) 
   if (ending.conduct) charge(request.peer, *ending.conduct);
   if (ending.error) {
     const Error& error = *ending.error;
-    if (error.fault == Fault::local) ++stats_.send_failures;
+    if (error.fault == Fault::local && error.code != Code::too_long) ++stats_.send_failures;
     if (error.code == Code::rate_limited) {
       peers_.find(request.peer)->not_before = now.mono + kRateLimitPause;
     } else if (error.fault == Fault::peer && error.code != Code::remote_error) {
@@ -212,6 +212,14 @@ void Chain::flush(const Now& now) {
 // failed on, to the next. What finds no peer stays.
 bool Chain::send_ready(const Now& now) {
   std::vector<PendingRoot*> ready = pending_.ready(now.mono);
+  // Where all had their turn, a new round begins.
+  for (PendingRoot* root : ready) {
+    const auto& all = peers_.all();
+    const bool untried = std::any_of(all.begin(), all.end(), [&](const auto& entry) {
+      return !entry.second.leaving && may_have(entry.second, *root);
+    });
+    if (!untried) root->tried.clear();
+  }
   std::vector<PeerHandle> used;
   while (!ready.empty() && peers_.any_available(now.mono)) {
     if (!commands_.room()) {
@@ -237,12 +245,8 @@ bool Chain::send_ready(const Now& now) {
   return !used.empty();
 }
 
-Peer* Chain::choose_for(const Now& now, PendingRoot& root, const std::vector<PeerHandle>& used) {
-  const auto& all = peers_.all();
-  const bool untried = std::any_of(all.begin(), all.end(), [&](const auto& entry) {
-    return !entry.second.leaving && may_have(entry.second, root);
-  });
-  if (!untried) root.tried.clear();  // all had their turn: a new round
+Peer* Chain::choose_for(const Now& now, const PendingRoot& root,
+                        const std::vector<PeerHandle>& used) {
   Peer* same = requests_.by_root() > 0 ? peers_.find(flush_.last_peer()) : nullptr;
   if (same != nullptr && used.empty() && peers_.available(*same, now.mono) &&
       may_have(*same, root)) {
@@ -253,7 +257,7 @@ Peer* Chain::choose_for(const Now& now, PendingRoot& root, const std::vector<Pee
     return std::tuple(!has(used, peer.handle), peer.score, has(root.claimants, peer.handle),
                       -static_cast<int64_t>(peer.in_flight));
   };
-  for (const auto& [index, peer] : all) {
+  for (const auto& [index, peer] : peers_.all()) {
     if (!peers_.available(peer, now.mono) || !may_have(peer, root)) continue;
     if (best == nullptr || rank(peer) > rank(*best)) best = &peer;
   }

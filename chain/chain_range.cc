@@ -10,6 +10,8 @@ namespace beamline::chain {
 namespace {
 
 constexpr uint32_t kWindowAttempts = 8;
+// So many peers have to say that a window is empty, if there are so many.
+constexpr size_t kEmptyAnswers = 3;
 
 // Orphans that follow each other at most so many slots apart are one run: no block is looked for
 // between them.
@@ -180,7 +182,8 @@ void Chain::end_window(const Now& now, const Request& request, const Ending& end
   if (ending.in_order()) {
     const Peer* peer = peers_.find(request.peer);
     if (peer != nullptr && claims(*peer, window->last)) window->empty_by.push_back(request.peer);
-    untried ? range_.again(*window, window->start, now.mono) : range_.complete(*window);
+    const bool more = untried && window->tried.size() < kEmptyAnswers;
+    more ? range_.again(*window, window->start, now.mono) : range_.complete(*window);
     return;
   }
   if (ending.was_sent()) ++window->attempts;

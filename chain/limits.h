@@ -27,7 +27,8 @@ struct Limits {
   uint64_t range_gap = 4;      // a gap of more slots than this is fetched by range
   uint64_t window_slots = 64;  // of the first windows; then by the size of blocks
   uint64_t window_slots_max = 128;
-  uint64_t window_bytes = 8u << 20;  // what a window should bring at most
+  uint64_t range_slots = 1024;  // in one request, where blocks are rare; phase0 MAX_REQUEST_BLOCKS
+  uint64_t window_bytes = 8u << 20;  // what a window should bring; cut at twice that
   uint64_t range_ahead = 512;        // slots beyond the first window that is not complete
   uint32_t windows_in_flight = 8;    // over all peers
 

@@ -55,7 +55,8 @@ RangeSync::Window* RangeSync::next(MonoTime now, bool crowded) {
   }
   if (segments_.empty()) return nullptr;
   const auto [start, last] = *segments_.begin();
-  if (start - low >= limits_.range_ahead || (crowded && start != low)) return nullptr;
+  if (start - low >= std::max(limits_.range_ahead, window_slots()) || (crowded && start != low))
+    return nullptr;
   const Slot end = std::min(last, start + window_slots() - 1);
   segments_.erase(segments_.begin());
   if (end < last) segments_.emplace(end + 1, last);
@@ -116,6 +117,7 @@ void RangeSync::settle(Slot reached, MonoTime now) {
 }
 
 void RangeSync::observe(uint64_t blocks, uint64_t bytes) {
+  empty_streak_ = blocks > 0 ? 0 : std::min(empty_streak_ + 1, 8u);
   blocks_seen_ += blocks;
   bytes_seen_ += bytes;
   if (blocks_seen_ > 1024) {
@@ -125,9 +127,12 @@ void RangeSync::observe(uint64_t blocks, uint64_t bytes) {
 }
 
 uint64_t RangeSync::window_slots() const {
-  if (blocks_seen_ < 16) return limits_.window_slots;
-  const uint64_t mean = std::max<uint64_t>(bytes_seen_ / blocks_seen_, 1);
-  return std::clamp<uint64_t>(limits_.window_bytes / mean, 4, limits_.window_slots_max);
+  uint64_t slots = limits_.window_slots;
+  if (blocks_seen_ >= 16) {
+    const uint64_t mean = std::max<uint64_t>(bytes_seen_ / blocks_seen_, 1);
+    slots = std::clamp<uint64_t>(limits_.window_bytes / mean, 4, limits_.window_slots_max);
+  }
+  return std::min<uint64_t>(slots << empty_streak_, std::max(slots, limits_.range_slots));
 }
 
 MonoTime RangeSync::next_ready() const {

@@ -60,6 +60,8 @@ class RangeSync {
 
   // What an answer brought, to size the windows.
   void observe(uint64_t blocks, uint64_t bytes);
+  // Where nothing is found the windows double, up to `range_slots`: a promise of blocks far ahead
+  // that is not kept costs few requests.
   uint64_t window_slots() const;
   uint32_t in_flight() const { return in_flight_; }
   // Grows when less is planned; for who derives something from the plan.
@@ -76,6 +78,7 @@ class RangeSync {
   uint64_t version_ = 0;
   uint64_t blocks_seen_ = 0;
   uint64_t bytes_seen_ = 0;
+  uint32_t empty_streak_ = 0;  // windows in a row that had no block
   // Rounds without progress.
   bool settled_ = true;
   Slot round_floor_ = 0;

@@ -30,6 +30,7 @@ struct Stats {
   uint64_t send_failures = 0;    // Fault::local
   uint64_t progress_timeouts = 0;
   uint64_t total_timeouts = 0;
+  uint64_t windows_cut = 0;           // Limits::window_bytes
   uint64_t flushes_without_peer = 0;  // roots were ready and no peer could be asked
   uint64_t flushes_gathered = 0;      // roots waited because a request was in flight
 

@@ -42,11 +42,11 @@ inline BlockInfo make_genesis() {
 
 // `length` blocks in a row on `parent`, one per slot from `first` on.
 inline std::vector<BlockInfo> make_chain(const Root& parent, Slot first, size_t length,
-                                         size_t size = 100) {
+                                         size_t size = 100, uint64_t salt = 0) {
   std::vector<BlockInfo> chain;
   Root above = parent;
   for (size_t i = 0; i < length; ++i) {
-    chain.push_back(make_block(above, first + i, 0, size));
+    chain.push_back(make_block(above, first + i, salt, size));
     above = chain.back().root;
   }
   return chain;
