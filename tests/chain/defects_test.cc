@@ -3,10 +3,10 @@
 
 #include "tests/chain/sim.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
-using namespace beamline::testing;
+using namespace beamline::chain::testing;
 
 BlockInfo orphan(uint64_t number) { return make_block(root_of(1'000 + number), 3, number); }
 Root parent_of(uint64_t number) { return root_of(1'000 + number); }
@@ -450,4 +450,4 @@ TEST(Defects, OneInvalidBlockCausesNoStorm) {
 }
 
 }  // namespace
-}  // namespace beamline
+}  // namespace beamline::chain

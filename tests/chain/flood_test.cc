@@ -3,10 +3,10 @@
 
 #include "tests/chain/sim.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
-using namespace beamline::testing;
+using namespace beamline::chain::testing;
 
 TEST(Flood, RandomOrphansFromOnePeerTakeItsShareOnly) {
   Bench bench;
@@ -89,4 +89,4 @@ TEST(Flood, CatchingUpUnderAFloodOfOrphansImportsAll) {
 }
 
 }  // namespace
-}  // namespace beamline
+}  // namespace beamline::chain

@@ -3,10 +3,10 @@
 
 #include "tests/chain/blocks.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
-using namespace beamline::testing;
+using namespace beamline::chain::testing;
 
 GossipVerdict only_verdict(const Bench& bench) {
   const auto verdicts = bench.said<GossipVerdict>();
@@ -198,4 +198,4 @@ TEST(Gossip, AFullCommandQueueRefusesTheEventAndLosesNothing) {
 }
 
 }  // namespace
-}  // namespace beamline
+}  // namespace beamline::chain

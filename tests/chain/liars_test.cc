@@ -4,10 +4,10 @@
 
 #include "tests/chain/sim.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
-using namespace beamline::testing;
+using namespace beamline::chain::testing;
 
 // One liar, asked first because it is alone; an honest peer joins later.
 void check_liar(Manner manner, bool by_range, bool charged) {
@@ -152,4 +152,4 @@ TEST(Liars, APromisedHeadThatNobodyServesIsGivenUp) {
 }
 
 }  // namespace
-}  // namespace beamline
+}  // namespace beamline::chain

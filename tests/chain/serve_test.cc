@@ -3,10 +3,10 @@
 
 #include "tests/chain/blocks.h"
 
-namespace beamline {
+namespace beamline::chain {
 namespace {
 
-using namespace beamline::testing;
+using namespace beamline::chain::testing;
 
 struct Served : Bench {
   explicit Served(size_t length, ChainConfig config = make_config(), size_t size = 100)
@@ -170,4 +170,4 @@ TEST(Serve, TheStoreForgetsTheLowestSlotsBeyondItsBytes) {
 }
 
 }  // namespace
-}  // namespace beamline
+}  // namespace beamline::chain
