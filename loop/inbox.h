@@ -16,10 +16,10 @@
 //    outlive the inbox.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <memory>
 #include <new>
 #include <optional>
@@ -68,9 +68,10 @@ class Inbox {
   struct Block;
   enum class Kind : uint8_t { message, birth, death };
 
-  struct Node : Link {
+  // A cache line, or whole ones: two threads never write one.
+  struct alignas(64) Node : Link {
     Block* home = nullptr;
-    size_t bytes = 0;
+    size_t bytes = 0;  // of a message; of a death, how many messages its handle pushed
     Kind kind = Kind::message;
     uint8_t klass = 0;
     uint8_t lane = 0;  // here too, because the slab is on the producer's cache line
@@ -89,6 +90,7 @@ class Inbox {
   struct Block {
     // The producer's.
     std::array<Slab, kMaxInboxClasses> slabs;
+    Link* returned = nullptr;  // came home, not looked at yet
     Link* staged_newest = nullptr;
     Link* staged_oldest = nullptr;
     uint32_t staged = 0;
@@ -101,8 +103,8 @@ class Inbox {
     Block* next_spent = nullptr;
     Block* previous = nullptr;
     Block* next = nullptr;
-    uint32_t pending = 0;
-    bool dead = false;
+    uint64_t spent = 0;                // messages of it that ran
+    uint64_t last_spent = UINT64_MAX;  // as many as will ever: known when it is dead
     // Both.
     alignas(64) ReturnStack<Policy> returns;
     typename Policy::template Atomic<uint32_t> holders{2};
@@ -179,7 +181,8 @@ class Inbox {
     friend class Inbox;
     Producer(std::shared_ptr<Shared> shared, Block* block)
         : shared_(std::move(shared)), block_(block) {}
-    std::expected<Node*, PushResult> take(uint8_t klass, size_t bytes);
+    // A node of the class, or null and why.
+    Node* take(uint8_t klass, size_t bytes, PushResult& why);
     PushResult publish(Link* newest, Link* oldest);
 
     // Not the null of a shared_ptr's move: Block is owned with it.
@@ -238,17 +241,22 @@ class Inbox {
   struct Lane {
     Link* oldest = nullptr;
     Link* newest = nullptr;
+    size_t count = 0;
   };
 
   static void free_node(Node* node);
   static void cancel_reservation(Node* node);
+  static bool take_one_home(Block* block);
+  static void take_all_home(Block* block);
   static void take_home(Block* block, Link* list);
   static void release(Shared& shared, Block* block, uint32_t holders);
-  void accept(Link* oldest);
-  void spend(Node* node);
+  void accept(Link* newest);
+  void accept_birth(Block* block);
+  void accept_deaths(Link* deaths);
+  void spend(Block* block, Node* first, Node* last, uint32_t count);
   void bury(Block* block);
   template <class Run>
-  void run_one(Lane& lane, Run& run);
+  size_t run_some(Lane& lane, size_t limit, Run& run);
 
   std::shared_ptr<Shared> shared_;
   std::array<Lane, kMaxInboxLanes> lanes_;

@@ -64,7 +64,7 @@ class InboxCore {
     return head == idle() ? Pushed::ok_wake : Pushed::ok;
   }
 
-  // Owner. Takes everything; returns the oldest, linked oldest to newest, or null (also when
+  // Owner. Takes everything; returns the newest, linked newest to oldest, or null (also when
   // closed). REQUIRES: awake.
   Link* take_all() {
     // A plain look first: an empty inbox costs no read-modify-write. Only the owner closes, so
@@ -73,7 +73,7 @@ class InboxCore {
     if (seen == nullptr || seen == closed()) return nullptr;
     Link* taken = head_.exchange(nullptr, std::memory_order::acquire);
     BL_CHECK(taken != idle());
-    return reverse(taken);
+    return taken;
   }
 
   // Owner, before it blocks. False: something is queued, do not sleep.
@@ -90,10 +90,10 @@ class InboxCore {
                                   std::memory_order::relaxed);
   }
 
-  // Owner. No push succeeds after this; returns what was queued, oldest first.
+  // Owner. No push succeeds after this; returns what was queued, as take_all().
   Link* close() {
     Link* taken = head_.exchange(closed(), std::memory_order::acquire);
-    return taken == nullptr || taken == idle() || taken == closed() ? nullptr : reverse(taken);
+    return taken == nullptr || taken == idle() || taken == closed() ? nullptr : taken;
   }
 
   bool is_closed() const { return head_.load(std::memory_order::relaxed) == closed(); }
@@ -101,17 +101,6 @@ class InboxCore {
  private:
   static Link* idle() { return reinterpret_cast<Link*>(uintptr_t{1}); }
   static Link* closed() { return reinterpret_cast<Link*>(uintptr_t{2}); }
-
-  static Link* reverse(Link* newest) {
-    Link* oldest = nullptr;
-    while (newest != nullptr) {
-      Link* older = newest->next;
-      newest->next = oldest;
-      oldest = newest;
-      newest = older;
-    }
-    return oldest;
-  }
 
   typename Policy::template Atomic<Link*> head_{nullptr};
 };

@@ -24,22 +24,20 @@ class Busy {
 }  // namespace inbox_detail
 
 template <class Msg, class Policy>
-std::expected<typename Inbox<Msg, Policy>::Node*, PushResult> Inbox<Msg, Policy>::Producer::take(
-    uint8_t klass, size_t bytes) {
+typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::Producer::take(uint8_t klass, size_t bytes,
+                                                                      PushResult& why) {
   BL_CHECK(klass < kMaxInboxClasses);
   Slab& slab = block_->slabs[klass];
-  if (slab.free == nullptr || slab.bytes_left < bytes) {
-    take_home(block_, block_->returns.take_all());
-    if (slab.free == nullptr) {
-      ++block_->stats.full_nodes;
-      return std::unexpected(closed() ? PushResult::closed : PushResult::full);
-    }
-    if (slab.bytes_left < bytes) {
-      ++block_->stats.full_bytes;
-      return std::unexpected(closed() ? PushResult::closed : PushResult::full);
-    }
-  }
   Link* first = slab.free;
+  // One by one: a node that came home is touched once, when it is needed.
+  while (first == nullptr || slab.bytes_left < bytes) {
+    if (!take_one_home(block_)) {
+      ++(first == nullptr ? block_->stats.full_nodes : block_->stats.full_bytes);
+      why = closed() ? PushResult::closed : PushResult::full;
+      return nullptr;
+    }
+    first = slab.free;
+  }
   Node* node = static_cast<Node*>(first);
   slab.free = node->next;
   --slab.free_nodes;
@@ -69,16 +67,17 @@ template <class Msg, class Policy>
 PushResult Inbox<Msg, Policy>::Producer::try_push(uint8_t klass, Msg&& message, size_t bytes) {
   inbox_detail::Busy busy(block_->busy);
   BL_CHECK(block_->staged_newest == nullptr);
-  const auto node = take(klass, bytes);
-  if (!node) return node.error();
-  new ((*node)->storage) Msg(std::move(message));
-  const PushResult result = publish(*node, *node);
+  PushResult result = PushResult::full;
+  Node* node = take(klass, bytes, result);
+  if (node == nullptr) return result;
+  new (node->storage) Msg(std::move(message));
+  result = publish(node, node);
   if (result == PushResult::ok) {
     ++block_->stats.pushed;
   } else {
-    message = std::move((*node)->value());
-    (*node)->value().~Msg();
-    free_node(*node);
+    message = std::move(node->value());
+    node->value().~Msg();
+    free_node(node);
   }
   return result;
 }
@@ -87,10 +86,11 @@ template <class Msg, class Policy>
 std::optional<typename Inbox<Msg, Policy>::Reservation> Inbox<Msg, Policy>::Producer::reserve(
     uint8_t klass, size_t bytes) {
   inbox_detail::Busy busy(block_->busy);
-  const auto node = take(klass, bytes);
-  if (!node) return std::nullopt;
+  PushResult why = PushResult::full;
+  Node* node = take(klass, bytes, why);
+  if (node == nullptr) return std::nullopt;
   ++block_->reserved;
-  return Reservation(*node);
+  return Reservation(node);
 }
 
 template <class Msg, class Policy>
@@ -114,12 +114,13 @@ PushResult Inbox<Msg, Policy>::Producer::push(Reservation& reservation, Msg&& me
 template <class Msg, class Policy>
 PushResult Inbox<Msg, Policy>::Producer::stage(uint8_t klass, Msg&& message, size_t bytes) {
   inbox_detail::Busy busy(block_->busy);
-  const auto node = take(klass, bytes);
-  if (!node) return node.error();
-  new ((*node)->storage) Msg(std::move(message));
-  (*node)->next = block_->staged_newest;
-  block_->staged_newest = *node;
-  if (block_->staged_oldest == nullptr) block_->staged_oldest = *node;
+  PushResult result = PushResult::full;
+  Node* node = take(klass, bytes, result);
+  if (node == nullptr) return result;
+  new (node->storage) Msg(std::move(message));
+  node->next = block_->staged_newest;
+  block_->staged_newest = node;
+  if (block_->staged_oldest == nullptr) block_->staged_oldest = node;
   ++block_->staged;
   return PushResult::ok;
 }
@@ -144,7 +145,7 @@ PushResult Inbox<Msg, Policy>::Producer::commit() {
 template <class Msg, class Policy>
 void Inbox<Msg, Policy>::Producer::reclaim() {
   inbox_detail::Busy busy(block_->busy);
-  take_home(block_, block_->returns.take_all());
+  take_all_home(block_);
 }
 
 template <class Msg, class Policy>
@@ -155,6 +156,7 @@ Inbox<Msg, Policy>::Producer::~Producer() {
   BL_CHECK(block_->reserved == 0);
   // From a push that succeeds on, the block is the inbox's.
   Block* block = std::exchange(block_, nullptr);
+  block->death.bytes = block->stats.pushed;
   switch (shared_->core.push_chain(&block->death, &block->death)) {
     case InboxCore<Policy>::Pushed::ok_wake:
       shared_->waker->wake();
@@ -230,6 +232,27 @@ void Inbox<Msg, Policy>::cancel_reservation(Node* node) {
   free_node(node);
 }
 
+// False: nothing came home.
+template <class Msg, class Policy>
+bool Inbox<Msg, Policy>::take_one_home(Block* block) {
+  if (block->returned == nullptr) {
+    block->returned = block->returns.take_all();
+    if (block->returned == nullptr) return false;
+  }
+  Node* node = static_cast<Node*>(block->returned);
+  block->returned = node->next;
+  BL_CHECK(node->home == block);
+  node->value().~Msg();
+  free_node(node);
+  return true;
+}
+
+template <class Msg, class Policy>
+void Inbox<Msg, Policy>::take_all_home(Block* block) {
+  while (take_one_home(block)) continue;
+}
+
+// What a chain that was refused held.
 template <class Msg, class Policy>
 void Inbox<Msg, Policy>::take_home(Block* block, Link* list) {
   while (list != nullptr) {
@@ -244,7 +267,7 @@ void Inbox<Msg, Policy>::take_home(Block* block, Link* list) {
 template <class Msg, class Policy>
 void Inbox<Msg, Policy>::release(Shared& shared, Block* block, uint32_t holders) {
   if (block->holders.fetch_sub(holders, std::memory_order::acq_rel) != holders) return;
-  take_home(block, block->returns.take_all());
+  take_all_home(block);
   delete block;
   shared.blocks.fetch_sub(1, std::memory_order::relaxed);
 }
@@ -265,40 +288,62 @@ void Inbox<Msg, Policy>::set_lane_weights(std::span<const uint32_t> weights) {
   }
 }
 
-// Sorts what was taken into the lanes, in order.
+// Sorts what was taken into the lanes: one pass, newest first, each lane's part put in front of
+// what this pass found, then all behind what was there.
 template <class Msg, class Policy>
-void Inbox<Msg, Policy>::accept(Link* oldest) {
-  if (oldest != nullptr) ++stats_.takes;
-  while (oldest != nullptr) {
-    Node* node = static_cast<Node*>(oldest);
-    oldest = node->next;
-    Block* block = node->home;
-    switch (node->kind) {
-      case Kind::birth:
-        block->next = producers_;
-        if (producers_ != nullptr) producers_->previous = block;
-        producers_ = block;
-        ++stats_.producers;
-        break;
-      case Kind::death:
-        block->dead = true;
-        // With spent nodes it is in that list, which return_spent() empties.
-        if (block->pending == 0 && block->spent_newest == nullptr) bury(block);
-        break;
-      case Kind::message: {
-        Lane& lane = lanes_[node->lane];
-        node->next = nullptr;
-        if (lane.oldest == nullptr) {
-          lane.oldest = node;
-        } else {
-          lane.newest->next = node;
-        }
-        lane.newest = node;
-        ++block->pending;
-        ++stats_.backlog;
-        break;
-      }
+void Inbox<Msg, Policy>::accept(Link* newest) {
+  if (newest == nullptr) return;
+  ++stats_.takes;
+  std::array<Lane, kMaxInboxLanes> found;
+  Link* deaths = nullptr;
+  while (newest != nullptr) {
+    Node* node = static_cast<Node*>(newest);
+    newest = node->next;
+    if (node->kind == Kind::message) {
+      Lane& lane = found[node->lane];
+      node->next = lane.oldest;
+      lane.oldest = node;
+      if (lane.newest == nullptr) lane.newest = node;
+      ++lane.count;
+    } else if (node->kind == Kind::birth) {
+      accept_birth(node->home);
+    } else {
+      node->next = deaths;
+      deaths = node;
     }
+  }
+  for (size_t i = 0; i < kMaxInboxLanes; ++i) {
+    if (found[i].count == 0) continue;
+    Lane& lane = lanes_[i];
+    if (lane.count == 0) {
+      lane.oldest = found[i].oldest;
+    } else {
+      lane.newest->next = found[i].oldest;
+    }
+    lane.newest = found[i].newest;
+    lane.count += found[i].count;
+    stats_.backlog += static_cast<uint32_t>(found[i].count);
+  }
+  accept_deaths(deaths);
+}
+
+template <class Msg, class Policy>
+void Inbox<Msg, Policy>::accept_birth(Block* block) {
+  block->next = producers_;
+  if (producers_ != nullptr) producers_->previous = block;
+  producers_ = block;
+  ++stats_.producers;
+}
+
+template <class Msg, class Policy>
+void Inbox<Msg, Policy>::accept_deaths(Link* deaths) {
+  while (deaths != nullptr) {
+    Node* node = static_cast<Node*>(deaths);
+    deaths = node->next;
+    Block* block = node->home;
+    block->last_spent = node->bytes;
+    // With spent nodes it is in that list, which return_spent() empties.
+    if (block->spent == block->last_spent && block->spent_newest == nullptr) bury(block);
   }
 }
 
@@ -311,28 +356,44 @@ void Inbox<Msg, Policy>::bury(Block* block) {
   release(*shared_, block, 2);
 }
 
+// Messages of one producer that ran in a row; they are linked already.
 template <class Msg, class Policy>
-void Inbox<Msg, Policy>::spend(Node* node) {
-  Block* block = node->home;
+void Inbox<Msg, Policy>::spend(Block* block, Node* first, Node* last, uint32_t count) {
   if (block->spent_newest == nullptr) {
-    block->spent_oldest = node;
+    block->spent_oldest = last;
     block->next_spent = spent_;
     spent_ = block;
+  } else {
+    last->next = block->spent_newest;
   }
-  node->next = block->spent_newest;
-  block->spent_newest = node;
-  --block->pending;
+  block->spent_newest = first;
+  block->spent += count;
 }
 
 template <class Msg, class Policy>
 template <class Run>
-void Inbox<Msg, Policy>::run_one(Lane& lane, Run& run) {
+size_t Inbox<Msg, Policy>::run_some(Lane& lane, size_t limit, Run& run) {
+  const size_t some = std::min(limit, lane.count);
   Node* node = static_cast<Node*>(lane.oldest);
-  lane.oldest = node->next;
-  --stats_.backlog;
-  ++stats_.messages;
-  run(node->value());
-  spend(node);
+  for (size_t left = some; left > 0;) {
+    Block* block = node->home;
+    Node* first = node;
+    Node* last;
+    uint32_t count = 0;
+    do {
+      run(node->value());
+      last = node;
+      Link* next = node->next;
+      node = static_cast<Node*>(next);
+      ++count;
+    } while (--left > 0 && node->home == block);
+    spend(block, first, last, count);
+  }
+  lane.oldest = node;
+  lane.count -= some;
+  stats_.backlog -= static_cast<uint32_t>(some);
+  stats_.messages += some;
+  return some;
 }
 
 template <class Msg, class Policy>
@@ -340,19 +401,20 @@ template <class Run>
 size_t Inbox<Msg, Policy>::drain(size_t limit, Run&& run) {
   accept(shared_->core.take_all());
   size_t done = 0;
-  size_t empty_lanes = 0;
-  while (done < limit && empty_lanes < kMaxInboxLanes) {
+  while (done < limit && stats_.backlog > 0) {
     Lane& lane = lanes_[lane_];
-    if (lane.oldest == nullptr || lane_served_ == weights_[lane_]) {
-      empty_lanes = lane.oldest == nullptr ? empty_lanes + 1 : 0;
+    if (lane.count == 0 || lane_served_ == weights_[lane_]) {
       lane_ = (lane_ + 1) % kMaxInboxLanes;
       lane_served_ = 0;
       continue;
     }
-    empty_lanes = 0;
-    ++lane_served_;
-    run_one(lane, run);
-    ++done;
+    // A lane that is alone need not stop for the others.
+    const bool alone = lane.count == stats_.backlog;
+    const uint32_t turn = weights_[lane_] - lane_served_;
+    const size_t ran =
+        run_some(lane, alone ? limit - done : std::min<size_t>(limit - done, turn), run);
+    lane_served_ += static_cast<uint32_t>(std::min<size_t>(ran, turn));
+    done += ran;
   }
   return done;
 }
@@ -364,7 +426,7 @@ void Inbox<Msg, Policy>::return_spent() {
     spent_ = block->next_spent;
     block->returns.give(std::exchange(block->spent_newest, nullptr),
                         std::exchange(block->spent_oldest, nullptr));
-    if (block->dead && block->pending == 0) bury(block);
+    if (block->spent == block->last_spent) bury(block);
   }
 }
 
@@ -385,7 +447,7 @@ template <class Run>
 void Inbox<Msg, Policy>::close(Run&& run) {
   accept(shared_->core.close());
   for (Lane& lane : lanes_) {
-    while (lane.oldest != nullptr) run_one(lane, run);
+    run_some(lane, SIZE_MAX, run);
   }
   return_spent();
   while (producers_ != nullptr) {

@@ -85,12 +85,21 @@ struct CoreScenario
     }
     if (kChain) push(&nodes.back(), &nodes.front());
   }
+  static typename Core::Link* reverse(typename Core::Link* newest) {
+    typename Core::Link* oldest = nullptr;
+    while (newest != nullptr) {
+      typename Core::Link* older = newest->next;
+      newest->next = oldest;
+      oldest = std::exchange(newest, older);
+    }
+    return oldest;
+  }
   void own() {
     int next[kProducers] = {};
     int sleeps = 0;
     OtherCauses causes;
     for (int left = kEach * static_cast<int>(kProducers); left > 0;) {
-      auto* node = core->take_all();
+      auto* node = reverse(core->take_all());
       for (; node != nullptr; --left) {
         const int value = static_cast<Node*>(node)->value;
         require(value % 10 == next[value / 10]++, "order within a producer");

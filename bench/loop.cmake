@@ -1,0 +1,1 @@
+beamline_bench(inbox_bench SOURCES inbox_bench.cc DEPS beamline_loop)
