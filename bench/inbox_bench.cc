@@ -29,7 +29,8 @@ double cpu_seconds() {
 // nothing.
 class YieldFirst final : public TurnHook {
  public:
-  YieldFirst(Reactor& reactor, const Receiver& receiver) : reactor_(reactor), receiver_(receiver) {
+  YieldFirst(Reactor& reactor, const Receiver& receiver, const InboxSource& source)
+      : reactor_(reactor), receiver_(receiver), source_(source) {
     again_.callback = [](Ready&) {};
     reactor_.add_hook(*this);
   }
@@ -38,17 +39,23 @@ class YieldFirst final : public TurnHook {
     reactor_.remove_hook(*this);
   }
   void end_of_turn(Now) override {
-    if (receiver_.received() == seen_ || receiver_.done()) return;
+    if (receiver_.received() == seen_ || receiver_.done() || source_.has_backlog()) return;
     seen_ = receiver_.received();
     reactor_.post(again_);
-    std::this_thread::yield();
+    due_ = true;
+  }
+  // After the turn, which has returned nodes by then.
+  void yield_if_due() {
+    if (std::exchange(due_, false)) std::this_thread::yield();
   }
 
  private:
   Reactor& reactor_;
   const Receiver& receiver_;
+  const InboxSource& source_;
   Ready again_;
   uint64_t seen_ = 0;
+  bool due_ = false;
 };
 
 struct Run {
@@ -85,11 +92,11 @@ template <class Queue>
 Result measure(Reactor& reactor, const Run& run) {
   const uint64_t total = uint64_t{run.producers} * run.each;
   Receiver receiver(reactor, total);
-  YieldFirst yield_first(reactor, receiver);
   uint64_t wakes = 0;
   double start = 0;
   {
     Queue queue(reactor, receiver, kNodes, run.producers);
+    YieldFirst yield_first(reactor, receiver, queue.source());
     std::latch ready(run.producers + 1);
     std::latch stop(run.producers + 1);
     std::vector<std::thread> threads;
@@ -104,7 +111,10 @@ Result measure(Reactor& reactor, const Run& run) {
     }
     ready.arrive_and_wait();
     start = cpu_seconds();
-    while (!receiver.done()) reactor.turn();
+    while (!receiver.done()) {
+      reactor.turn();
+      yield_first.yield_if_due();
+    }
     start = cpu_seconds() - start;
     stop.arrive_and_wait();
     for (auto& thread : threads) thread.join();

@@ -75,6 +75,7 @@ class OurQueue {
 
   OurQueue(Reactor& reactor, Receiver& receiver, uint32_t nodes, uint32_t)
       : port_(reactor, receiver), nodes_(nodes) {}
+  const InboxSource& source() const { return port_; }
   Producer make_producer() {
     const InboxClass classes[] = {{.nodes = nodes_}};
     return Producer(*port_.gate().make_producer(classes));
@@ -126,12 +127,14 @@ class MutexQueue final : public InboxSource {
       : reactor_(reactor),
         receiver_(receiver),
         waker_(reactor.backend().waker()),
-        capacity_(size_t{nodes} * producers) {
+        // In flight are what is in one vector and what runs from the other.
+        capacity_(size_t{nodes} * producers / 2) {
     in_.reserve(capacity_);
     out_.reserve(capacity_);
     reactor_.attach(*this);
   }
   ~MutexQueue() override { reactor_.detach(*this); }
+  const InboxSource& source() const { return *this; }
   Producer make_producer() { return Producer(*this); }
 
   size_t drain(size_t limit) override {

@@ -29,15 +29,7 @@ typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::Producer::take(uint8_t kl
   BL_CHECK(klass < kMaxInboxClasses);
   Slab& slab = block_->slabs[klass];
   Link* first = slab.free;
-  // One by one: a node that came home is touched once, when it is needed.
-  while (first == nullptr || slab.bytes_left < bytes) {
-    if (!take_one_home(block_)) {
-      ++(first == nullptr ? block_->stats.full_nodes : block_->stats.full_bytes);
-      why = closed() ? PushResult::closed : PushResult::full;
-      return nullptr;
-    }
-    first = slab.free;
-  }
+  if (first == nullptr || slab.bytes_left < bytes) return take_returned(klass, bytes, why);
   Node* node = static_cast<Node*>(first);
   slab.free = node->next;
   --slab.free_nodes;
@@ -45,6 +37,31 @@ typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::Producer::take(uint8_t kl
   node->bytes = bytes;
   unpoison(node->storage, sizeof node->storage);
   return node;
+}
+
+// From what came home, one by one: a node is touched once, when it is needed, and goes out again
+// without a detour over the slab.
+template <class Msg, class Policy>
+typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::Producer::take_returned(uint8_t klass,
+                                                                               size_t bytes,
+                                                                               PushResult& why) {
+  Slab& slab = block_->slabs[klass];
+  while (Node* node = next_home(block_)) {
+    const size_t bytes_left = slab.bytes_left + node->bytes;
+    if (node->klass == klass && bytes_left >= bytes) {
+      slab.bytes_left = bytes_left - bytes;
+      node->bytes = bytes;
+      return node;
+    }
+    free_node(node);
+    // A node that came home to another class, or brought too few bytes.
+    Link* first = slab.free;
+    if (first != nullptr && slab.bytes_left >= bytes) return take(klass, bytes, why);
+  }
+  Link* first = slab.free;
+  ++(first == nullptr ? block_->stats.full_nodes : block_->stats.full_bytes);
+  why = closed() ? PushResult::closed : PushResult::full;
+  return nullptr;
 }
 
 template <class Msg, class Policy>
@@ -232,24 +249,25 @@ void Inbox<Msg, Policy>::cancel_reservation(Node* node) {
   free_node(node);
 }
 
-// False: nothing came home.
+// The next node that came home, its payload destroyed; null if there is none.
 template <class Msg, class Policy>
-bool Inbox<Msg, Policy>::take_one_home(Block* block) {
-  if (block->returned == nullptr) {
-    block->returned = block->returns.take_all();
-    if (block->returned == nullptr) return false;
+typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::next_home(Block* block) {
+  Link* first = block->returned;
+  if (first == nullptr) {
+    first = block->returns.take_all();
+    if (first == nullptr) return nullptr;
   }
-  Node* node = static_cast<Node*>(block->returned);
+  Node* node = static_cast<Node*>(first);
+  node->prefetch(kPrefetch);
   block->returned = node->next;
   BL_CHECK(node->home == block);
   node->value().~Msg();
-  free_node(node);
-  return true;
+  return node;
 }
 
 template <class Msg, class Policy>
 void Inbox<Msg, Policy>::take_all_home(Block* block) {
-  while (take_one_home(block)) continue;
+  while (Node* node = next_home(block)) free_node(node);
 }
 
 // What a chain that was refused held.
@@ -296,21 +314,31 @@ void Inbox<Msg, Policy>::accept(Link* newest) {
   ++stats_.takes;
   std::array<Lane, kMaxInboxLanes> found;
   Link* deaths = nullptr;
-  while (newest != nullptr) {
-    Node* node = static_cast<Node*>(newest);
-    newest = node->next;
-    if (node->kind == Kind::message) {
-      Lane& lane = found[node->lane];
-      node->next = lane.oldest;
-      lane.oldest = node;
-      if (lane.newest == nullptr) lane.newest = node;
-      ++lane.count;
-    } else if (node->kind == Kind::birth) {
-      accept_birth(node->home);
-    } else {
-      node->next = deaths;
-      deaths = node;
+  for (Node* node = static_cast<Node*>(newest); node != nullptr;) {
+    if (node->kind != Kind::message) {
+      Link* older = node->next;
+      if (node->kind == Kind::birth) {
+        accept_birth(node->home);
+      } else {
+        node->next = deaths;
+        deaths = node;
+      }
+      node = static_cast<Node*>(older);
+      continue;
     }
+    const uint8_t index = node->lane;
+    Lane& lane = found[index];
+    if (lane.newest == nullptr) lane.newest = node;
+    Link* oldest = lane.oldest;
+    do {
+      node->prefetch(-kPrefetch);
+      Link* older = node->next;
+      node->next = oldest;
+      oldest = node;
+      ++lane.count;
+      node = static_cast<Node*>(older);
+    } while (node != nullptr && node->kind == Kind::message && node->lane == index);
+    lane.oldest = oldest;
   }
   for (size_t i = 0; i < kMaxInboxLanes; ++i) {
     if (found[i].count == 0) continue;
