@@ -1,0 +1,1 @@
+beamline_bench(noise_yamux_bench SOURCES noise_yamux_bench.cc DEPS beamline_libp2p)

@@ -1,0 +1,2 @@
+beamline_fuzz(libp2p_muxer SOURCES libp2p_muxer_fuzz.cc DEPS beamline_libp2p)
+beamline_fuzz(libp2p_handshake SOURCES libp2p_handshake_fuzz.cc DEPS beamline_libp2p)
