@@ -16,7 +16,7 @@ SharedBytes::SharedBytes(size_t size) : size_(size) {
 SharedBytes SharedBytes::copy(Bytes bytes) {
   if (bytes.empty()) return {};
   return build(bytes.size(),
-               [&](MutableBytes out) { std::memcpy(out.data(), bytes.data(), bytes.size()); });
+               [&](MutableBytes out) { copy_bytes(out.data(), bytes.data(), bytes.size()); });
 }
 
 void SharedBytes::reset() {

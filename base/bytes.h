@@ -25,6 +25,22 @@ inline bool equal(Bytes a, Bytes b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
+// memcpy for payloads. glibc moves runs of 2 KiB and more with `rep movsb`, which on AMD Zen 3 and
+// 4 is 16 times slower when the target lies up to 63 bytes above the source modulo 4,096 (64 KiB:
+// 18.7 us against 1.2), and two large allocations often lie so. Pieces below that size never meet
+// it.
+inline void copy_bytes(uint8_t* to, const uint8_t* from, size_t size) {
+  constexpr size_t kPiece = 2047;
+  while (size > 0) {
+    size_t piece = size < kPiece ? size : kPiece;
+    asm("" : "+r"(piece));  // a compiler that knows the bound writes `rep movsq` itself
+    std::memcpy(to, from, piece);
+    to += piece;
+    from += piece;
+    size -= piece;
+  }
+}
+
 // An immutable, reference-counted run of bytes, or a part of one. Copies share; the last one frees.
 // Different copies may be used and dropped by different threads; one object by one thread at a
 // time. 24 bytes; one allocation per run, none per copy or slice.

@@ -201,7 +201,7 @@ MutableBytes Connection::take_frame() {
   if (frame_size_ < kLengthSize) return {};
   const size_t goal = kLengthSize + (static_cast<size_t>(frame[0]) << 8 | frame[1]);
   const size_t take = std::min(goal - frame_size_, wire_.size());
-  if (take > 0) std::memcpy(frame + frame_size_, wire_.data(), take);
+  copy_bytes(frame + frame_size_, wire_.data(), take);
   frame_size_ += static_cast<uint32_t>(take);
   wire_ = wire_.subspan(take);
   if (frame_size_ < goal) return {};

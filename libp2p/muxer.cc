@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -29,7 +28,7 @@ void SendQueue::pop(MutableBytes out) {
   while (done < out.size()) {
     SharedBytes& piece = pieces_[first_];
     const size_t size = std::min(out.size() - done, piece.size() - offset_);
-    std::memcpy(out.data() + done, piece.data() + offset_, size);
+    copy_bytes(out.data() + done, piece.data() + offset_, size);
     done += size;
     offset_ += static_cast<uint32_t>(size);
     if (offset_ == piece.size()) {

@@ -3,6 +3,17 @@
 namespace beamline {
 namespace {
 
+TEST(CopyBytes, CopiesEverySize) {
+  std::vector<uint8_t> from(10'000);
+  for (size_t i = 0; i < from.size(); ++i) from[i] = static_cast<uint8_t>(i * 31);
+  for (const size_t size : {0u, 1u, 2046u, 2047u, 2048u, 4094u, 4095u, 9'999u}) {
+    std::vector<uint8_t> to(from.size(), 0);
+    copy_bytes(to.data(), from.data(), size);
+    EXPECT_TRUE(equal(Bytes(to).first(size), Bytes(from).first(size)));
+    EXPECT_EQ(to[size], 0);
+  }
+}
+
 TEST(SharedBytes, CopiesShareOneRun) {
   SharedBytes a = SharedBytes::copy(as_bytes("block"));
   SharedBytes b = a;
