@@ -208,6 +208,7 @@ class Tcp final : public Service {
 
   uint32_t streams() const { return streams_in_use_; }
   uint32_t max_streams() const { return options_.max_streams; }
+  const TcpOptions& options() const { return options_; }
   const TcpStats& stats() const { return stats_; }
   Reactor& reactor() { return reactor_; }
   BufferPool& buffers() { return pool_; }

@@ -1,7 +1,6 @@
 #include "loop/tcp.h"
 
-#include "loop/reactor_thread.h"
-#include "loop/ring.h"
+#include "tests/loop/ring_fixture.h"
 
 namespace beamline {
 namespace {
@@ -34,39 +33,13 @@ class Client final : public StreamHandler {
   int writable = 0;
 };
 
-class TcpTest : public testing::Test {
+class TcpTest : public RingTcpTest {
  protected:
-  void SetUp() override { reset({}); }
-  void reset(const TcpOptions& options) {
-    tcp_.reset();
-    auto backend = make_ring();
-    ASSERT_TRUE(backend) << to_string(backend.error());
-    reactor_ = std::move(*Reactor::create(std::move(*backend)));
-    tcp_ = std::move(*Tcp::create(*reactor_, options));
-  }
-  void TearDown() override {
-    if (reactor_) reactor_->shutdown();
-    tcp_.reset();
-  }
+  void reset(const TcpOptions& options) { reset_tcp(options); }
   template <class Predicate>
   void turn_until(Predicate done) {
-    // A turn waits when there is nothing to do; the tick looks at the condition again.
-    Timer tick([](Timer&) {}, nullptr);
-    for (int i = 0; i < 100'000 && !done(); ++i) {
-      reactor_->arm_in(tick, milliseconds(1));
-      reactor_->turn();
-    }
-    reactor_->disarm(tick);
-    ASSERT_TRUE(done());
+    ASSERT_TRUE(RingTcpTest::turn_until(done));
   }
-  // Declared after a test's handlers: closes the streams before the handlers die.
-  struct Closer {
-    explicit Closer(TcpTest& t) : test(t) {}
-    ~Closer() { test.reactor_->shutdown(); }
-    TcpTest& test;
-  };
-  std::unique_ptr<Reactor> reactor_;
-  std::unique_ptr<Tcp> tcp_;
 };
 
 TEST_F(TcpTest, EchoComesBackWholeAndInOrder) {
