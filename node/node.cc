@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "reqresp/protocol.h"
+
 namespace beamline::node {
 namespace {
 
@@ -10,6 +12,12 @@ chain::ChainConfig chain_config(const ChainSpec& spec) {
   config.anchor.root = spec.genesis_block_root;
   config.genesis_time = spec.genesis_time;
   config.slot_duration = spec.slot_duration;
+  // Batches that a real peer takes: the client refuses more before it is sent.
+  const auto most = [](reqresp::Protocol protocol) {
+    return reqresp::request_limit(reqresp::info(protocol));
+  };
+  config.limits.roots_per_request = most(reqresp::Protocol::blocks_by_root_v1);
+  config.limits.range_slots = most(reqresp::Protocol::blocks_by_range_v1);
   return config;
 }
 

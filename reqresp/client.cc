@@ -6,6 +6,11 @@
 #include "base/check.h"
 
 namespace beamline::reqresp {
+namespace {
+
+constexpr int64_t kQuotaUnit = 1000;  // buckets count thousandths: 2 in 10 s is a rate too
+
+}  // namespace
 
 Client::Client(const ClientLimits& limits) : limits_(limits) {
   entries_.reserve(limits.requests);
@@ -51,6 +56,10 @@ Result<RequestId> Client::request(PeerHandle peer, Protocol protocol, Bytes ssz,
     ++stats_.refused_table;
     return local_error(Code::full, "requests");
   }
+  if (limits_.quotas && !quota_is_near(peer, protocol, *allowed, now)) {
+    ++stats_.refused_quota;
+    return local_error(Code::rate_limited, "quota of the peer");
+  }
   const uint32_t slot = free_.back();
   free_.pop_back();
   Entry& entry = entries_[slot];
@@ -78,23 +87,39 @@ Result<RequestId> Client::request(PeerHandle peer, Protocol protocol, Bytes ssz,
   return RequestId{slot, generation};
 }
 
-// Charges the peer's quota, or says when to ask again.
-bool Client::take_quota(Entry& entry, Now now) {
-  if (!limits_.quotas) return true;
-  auto found = quotas_.find(entry.peer);
+TokenBucket& Client::quota(PeerHandle peer, Protocol protocol) {
+  auto found = quotas_.find(peer);
   if (found == quotas_.end()) {
     std::vector<TokenBucket> buckets;
     buckets.reserve(kProtocolCount);
     for (const ProtocolInfo& row : protocols()) {
-      // In thousandths. A tenth slower than what the peer allows: its clock sees our jitter.
-      const int64_t per_second = int64_t{row.quota} * 10'000 / 11 / row.quota_seconds;
-      const int64_t burst = std::max<int64_t>(1, row.quota * 3 / 4) * 1000;
+      // A tenth slower than what the peer allows, and a smaller burst: its clock sees our jitter.
+      const int64_t per_second = row.quota * kQuotaUnit * 10 / 11 / row.quota_seconds;
+      const int64_t burst = std::max<int64_t>(1, row.quota * 3 / 4) * kQuotaUnit;
       buckets.emplace_back(Rate{.per_second = per_second, .burst = burst});
     }
-    found = quotas_.emplace(entry.peer, std::move(buckets)).first;
+    found = quotas_.emplace(peer, std::move(buckets)).first;
   }
-  TokenBucket& bucket = found->second[static_cast<size_t>(entry.protocol)];
-  const int64_t tokens = int64_t{entry.allowed} * 1000;
+  return found->second[static_cast<size_t>(protocol)];
+}
+
+// Whether there will be quota soon, after those that wait for it already.
+bool Client::quota_is_near(PeerHandle peer, Protocol protocol, uint32_t allowed, Now now) {
+  int64_t tokens = int64_t{allowed} * kQuotaUnit;
+  for (const Entry& entry : entries_) {
+    const bool before =
+        entry.phase == Phase::waiting && entry.peer == peer && entry.protocol == protocol;
+    if (before) tokens += int64_t{entry.allowed} * kQuotaUnit;
+  }
+  const MonoTime when = quota(peer, protocol).holds_at(tokens, now.mono);
+  return when <= now.mono + limits_.quota_wait;
+}
+
+// Charges the peer's quota, or says when to ask again.
+bool Client::take_quota(Entry& entry, Now now) {
+  if (!limits_.quotas) return true;
+  TokenBucket& bucket = quota(entry.peer, entry.protocol);
+  const int64_t tokens = int64_t{entry.allowed} * kQuotaUnit;
   if (!bucket.holds(tokens, now.mono)) {
     if (entry.deadline == MonoTime::never()) ++stats_.waited_quota;
     entry.deadline = bucket.holds_at(tokens, now.mono);

@@ -41,9 +41,11 @@ struct ClientLimits {
   uint32_t requests = 512;           // in the table, waiting ones included
   uint32_t active_per_protocol = 2;  // MAX_CONCURRENT_REQUESTS, per peer and protocol
   uint32_t waiting_per_peer = 32;
-  // Keep to what peers put up with (ProtocolInfo::quota): requests wait for it, and one that asks
-  // for more than request_limit() is refused. Off between nodes of ours in tests.
+  // Keep to what peers put up with (ProtocolInfo::quota): a request waits for it for at most
+  // quota_wait, else it is refused, as is one that asks for more than request_limit(). Off between
+  // nodes of ours in tests.
   bool quotas = true;
+  Duration quota_wait = seconds(1);
   uint32_t undelivered_chunks = 8;  // per request
   uint32_t undelivered_bytes = 1 << 20;
   uint32_t progress_bytes = 16 * 1024;
@@ -71,6 +73,7 @@ struct ClientStats {
   uint64_t waited_quota = 0;   // of these, for the quota
   uint64_t refused_table = 0;  // limits that were hit
   uint64_t refused_waiting = 0;
+  uint64_t refused_quota = 0;
   uint64_t stalled_undelivered = 0;  // on_data stopped because nobody polled
   uint64_t cancelled = 0;
 };
@@ -95,8 +98,9 @@ class Client {
  public:
   explicit Client(const ClientLimits& limits);
 
-  // `ssz` is the request's body, empty for metadata. Errors (local): full (table or queue; nothing
-  // was taken), invalid_argument (no such body, it allows no chunk, or more than request_limit()).
+  // `ssz` is the request's body, empty for metadata. Errors (local): full (table or queue),
+  // rate_limited (the peer's quota; ask another, or later), invalid_argument (no such body, it
+  // allows no chunk, or more than request_limit()). Nothing was taken then.
   Result<RequestId> request(PeerHandle peer, Protocol protocol, Bytes ssz, Now now);
   // The application wants no more: no chunk, end or error follows, not even one that waits to be
   // polled.
@@ -168,6 +172,8 @@ class Client {
   const Entry* find(RequestId request) const;
   bool over_undelivered(const Entry& entry) const;
   uint32_t active(PeerHandle peer, Protocol protocol) const;
+  TokenBucket& quota(PeerHandle peer, Protocol protocol);
+  bool quota_is_near(PeerHandle peer, Protocol protocol, uint32_t allowed, Now now);
   bool take_quota(Entry& entry, Now now);
   uint32_t waiting_of(PeerHandle peer) const;
   size_t read(Entry& entry, Bytes data, Now now);

@@ -285,7 +285,9 @@ TEST_F(ReqRespClient, RequestsThatAProtocolDoesNotHaveAreRefused) {
 }
 
 TEST_F(ReqRespClient, RootsAreAskedForNoFasterThanPeersPutUpWith) {
-  client_ = Client(ClientLimits{});
+  ClientLimits limits;
+  limits.quota_wait = seconds(1000);
+  client_ = Client(limits);
   const auto ask = [this](uint64_t roots) {
     return client_.request(kPeer, Protocol::blocks_by_root_v1,
                            valid_request(Protocol::blocks_by_root_v1, rng_, roots), now());
@@ -319,6 +321,26 @@ TEST_F(ReqRespClient, RootsAreAskedForNoFasterThanPeersPutUpWith) {
   EXPECT_EQ(client_.size(), 0u);
   EXPECT_GT(client_.stats().waited_quota, 0u);
   EXPECT_LT(to_seconds(time_), static_cast<double>(asked) / 128 * 11 + 1);
+}
+
+TEST_F(ReqRespClient, AQuotaThatIsFarAwayIsRefusedAtOnce) {
+  client_ = Client(ClientLimits{});
+  const auto ask = [this](PeerHandle peer, uint64_t roots) {
+    const auto id = client_.request(peer, Protocol::blocks_by_root_v1,
+                                    valid_request(Protocol::blocks_by_root_v1, rng_, roots), now());
+    return id ? Code::cancelled : id.error().code;
+  };
+  EXPECT_EQ(ask(kPeer, 96), Code::cancelled);
+  EXPECT_EQ(ask(kPeer, 96), Code::rate_limited);
+  EXPECT_EQ(client_.stats().refused_quota, 1u);
+  EXPECT_EQ(ask(kPeer, 5), Code::cancelled);  // half a second away
+  EXPECT_EQ(client_.waiting(), 1u);
+  EXPECT_EQ(ask(kPeer + 1, 96), Code::cancelled);
+  events();
+  pass(milliseconds(500));
+  EXPECT_EQ(kinds(), "open");
+  pass(seconds(8));
+  EXPECT_EQ(ask(kPeer, 90), Code::cancelled);
 }
 
 TEST_F(ReqRespClient, ASilentPeerTimesOut) {
