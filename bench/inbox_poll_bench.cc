@@ -43,11 +43,8 @@ class OurQueue {
       const InboxClass classes[] = {{.nodes = kNodes}};
       handle_ = std::move(*queue.inbox_.gate().make_producer(classes));
     }
-    size_t push(const Message* messages, size_t count) {
-      size_t staged = 0;
-      while (staged < count && handle_.stage(0, Message(messages[staged])) == PushResult::ok) {
-        ++staged;
-      }
+    size_t push(Message* messages, size_t count) {
+      const size_t staged = handle_.stage_all(0, {messages, count});
       handle_.commit();
       return staged;
     }

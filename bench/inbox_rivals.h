@@ -58,12 +58,8 @@ class OurQueue {
       return handle_.try_push(0, Message(message)) == PushResult::ok;
     }
     // As many as fit; returns how many.
-    size_t push_burst(std::span<const Message> messages) {
-      size_t staged = 0;
-      while (staged < messages.size() &&
-             handle_.stage(0, Message(messages[staged])) == PushResult::ok) {
-        ++staged;
-      }
+    size_t push_burst(std::span<Message> messages) {
+      const size_t staged = handle_.stage_all(0, messages);
       handle_.commit();
       return staged;
     }

@@ -59,7 +59,7 @@ void BM_WakeInbox(benchmark::State& state) {
   producer.reset();  // its death wakes the reactor once more
   sleeper.join();
 }
-BENCHMARK(BM_WakeInbox)->UseRealTime();
+BENCHMARK(BM_WakeInbox)->MeasureProcessCPUTime()->UseRealTime();
 
 void BM_WakeFutex(benchmark::State& state) {
   std::atomic<uint32_t> word{0};
@@ -88,7 +88,7 @@ void BM_WakeFutex(benchmark::State& state) {
   wake();
   sleeper.join();
 }
-BENCHMARK(BM_WakeFutex)->UseRealTime();
+BENCHMARK(BM_WakeFutex)->MeasureProcessCPUTime()->UseRealTime();
 
 }  // namespace
 }  // namespace beamline::bench

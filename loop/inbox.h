@@ -177,6 +177,9 @@ class Inbox {
     // messages run in the order of staging. On `closed`, commit() drops what was staged.
     PushResult stage(uint8_t klass, Msg&& message, size_t bytes = 0);
     PushResult commit();
+    // Stages as many of them as fit, in order, and says how many: cheaper than one by one. Each
+    // counts for `bytes_each`. What does not fit is as it was, and counts as one refusal.
+    size_t stage_all(uint8_t klass, std::span<Msg> messages, size_t bytes_each = 0);
 
     // Takes home what the inbox has returned and destroys the payloads. Pushing does it when a
     // slab is empty; call it when idle, to give memory back early.

@@ -130,16 +130,28 @@ PushResult Inbox<Msg, Policy>::Producer::push(Reservation& reservation, Msg&& me
 
 template <class Msg, class Policy>
 PushResult Inbox<Msg, Policy>::Producer::stage(uint8_t klass, Msg&& message, size_t bytes) {
+  if (stage_all(klass, {&message, 1}, bytes) == 1) return PushResult::ok;
+  return closed() ? PushResult::closed : PushResult::full;
+}
+
+template <class Msg, class Policy>
+size_t Inbox<Msg, Policy>::Producer::stage_all(uint8_t klass, std::span<Msg> messages,
+                                               size_t bytes_each) {
   inbox_detail::Busy busy(block_->busy);
-  PushResult result = PushResult::full;
-  Node* node = take(klass, bytes, result);
-  if (node == nullptr) return result;
-  new (node->storage) Msg(std::move(message));
-  node->next = block_->staged_newest;
-  block_->staged_newest = node;
-  if (block_->staged_oldest == nullptr) block_->staged_oldest = node;
-  ++block_->staged;
-  return PushResult::ok;
+  PushResult why = PushResult::ok;
+  Link* newest = block_->staged_newest;
+  size_t done = 0;
+  for (; done < messages.size(); ++done) {
+    Node* node = take(klass, bytes_each, why);
+    if (node == nullptr) break;
+    new (node->storage) Msg(std::move(messages[done]));
+    node->next = newest;
+    if (newest == nullptr) block_->staged_oldest = node;
+    newest = node;
+  }
+  block_->staged_newest = newest;
+  block_->staged += static_cast<uint32_t>(done);
+  return done;
 }
 
 template <class Msg, class Policy>

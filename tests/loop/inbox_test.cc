@@ -228,6 +228,24 @@ TEST_F(InboxTest, StagingStopsAtTheLimitAndWhatWasStagedIsKept) {
   EXPECT_EQ(drain_all(inbox), ascending(0, 3));
 }
 
+TEST_F(InboxTest, ABatchIsStagedAsFarAsItFitsAndTheRestStaysWithItsCaller) {
+  Boxes boxes(waker);
+  auto producer = make_producer(boxes, {{.nodes = 5, .bytes = 30}});
+  std::vector<std::unique_ptr<int>> batch;
+  for (int i = 0; i < 4; ++i) batch.push_back(std::make_unique<int>(i));
+  EXPECT_EQ(producer.stage(0, std::make_unique<int>(-1)), PushResult::ok);
+  EXPECT_EQ(producer.stage_all(0, batch, 10), 3u);
+  EXPECT_EQ(batch[2], nullptr);
+  ASSERT_NE(batch[3], nullptr);
+  EXPECT_EQ(producer.stats().full_bytes, 1u);
+  EXPECT_EQ(producer.stage(0, std::move(batch[3])), PushResult::ok);
+  EXPECT_EQ(producer.commit(), PushResult::ok);
+  EXPECT_EQ(producer.stats().chains, 1u);
+  std::vector<int> seen;
+  boxes.close([&](auto& box) { seen.push_back(*box); });
+  EXPECT_EQ(seen, ascending(-1, 5));
+}
+
 TEST_F(InboxTest, AHandleThatDiesPushesWhatItHadStaged) {
   {
     auto producer = make_producer(inbox, {{.nodes = 3}});
