@@ -33,7 +33,7 @@ using VerdictId = uint64_t;  // the integrator's, of a gossip message that await
 using ImportId = uint64_t;   // ours, of a block that is with the client's verification
 
 // How a block came to us.
-enum class Origin : uint8_t { anchor, gossip, by_root, by_range };
+enum class Origin : uint8_t { anchor, gossip, by_root, by_range, own };
 const char* name(Origin origin);
 
 }  // namespace beamline::chain

@@ -114,6 +114,7 @@ class Chain {
 
   // chain_gossip.cc: checks without the signature, and the buffer of near-future blocks.
   void on(const Now& now, GossipBlock&& event);
+  void on(const Now& now, OwnBlock&& event);
   std::optional<GossipReason> refuse_gossip(const BlockInfo& block) const;
   bool is_future(const Now& now, Slot slot) const;
   // Says what becomes of the message, and charges its sender for a reject.

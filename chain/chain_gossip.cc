@@ -83,6 +83,19 @@ void Chain::on(const Now& now, GossipBlock&& event) {
   }
 }
 
+void Chain::on(const Now& now, OwnBlock&& event) {
+  CachedBlock incoming;
+  incoming.origin = Origin::own;
+  incoming.block = std::move(event.block);
+  PublishBlock publish{incoming.block.root, incoming.block.signed_bytes};
+  if (!is_connected(incoming.block.parent_root) || take(now, std::move(incoming)) != Take::taken) {
+    ++stats_.own_refused;
+    return;
+  }
+  ++stats_.own_blocks;
+  commands_.push(std::move(publish));
+}
+
 void Chain::give_verdict(PeerHandle sender, VerdictId id, GossipReason reason) {
   const GossipResult result = result_of(reason);
   commands_.push(GossipVerdict{sender, id, result, reason});

@@ -76,6 +76,12 @@ struct GossipVerdict {
   GossipReason reason = GossipReason::already_known;
 };
 
+// A block of our own, to be sent to the mesh.
+struct PublishBlock {
+  Root root;
+  SharedBytes signed_bytes;
+};
+
 // Why a peer's score changed. All but `useful` lower it, or are told without a change.
 enum class Conduct : uint8_t {
   useful,            // an answer that brought what was asked for
@@ -131,7 +137,7 @@ struct HeadChanged {
 };
 
 using Command = std::variant<RequestByRoot, RequestByRange, CancelRequest, RespondChunk, RespondEnd,
-                             RespondError, GossipVerdict, ReportPeer, DisconnectPeer, ImportBlock,
-                             BlockImported, HeadChanged>;
+                             RespondError, GossipVerdict, PublishBlock, ReportPeer, DisconnectPeer,
+                             ImportBlock, BlockImported, HeadChanged>;
 
 }  // namespace beamline::chain

@@ -17,6 +17,11 @@ struct GossipBlock {
   BlockInfo block;
 };
 
+// A block of our own: imported as one from the mesh is, and published. Its parent is known.
+struct OwnBlock {
+  BlockInfo block;
+};
+
 // One block of an answer to our request, whole and decoded.
 struct ChunkReceived {
   PeerHandle peer;
@@ -103,8 +108,8 @@ struct ImportVerdict {
 struct Tick {};
 
 using Event =
-    std::variant<GossipBlock, ChunkReceived, TransferProgress, RequestEnded, RequestFailed, PeerUp,
-                 PeerDown, PeerStatus, IncomingByRoot, IncomingByRange, ResponseWritten,
-                 IncomingCancelled, ImportVerdict, Tick>;
+    std::variant<GossipBlock, OwnBlock, ChunkReceived, TransferProgress, RequestEnded,
+                 RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot, IncomingByRange,
+                 ResponseWritten, IncomingCancelled, ImportVerdict, Tick>;
 
 }  // namespace beamline::chain

@@ -15,6 +15,8 @@ const char* name(Origin origin) {
       return "by_root";
     case Origin::by_range:
       return "by_range";
+    case Origin::own:
+      return "own";
   }
   return "?";
 }

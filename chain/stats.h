@@ -9,6 +9,8 @@ namespace beamline::chain {
 struct Stats {
   // Blocks by way of arrival, and what became of them.
   uint64_t gossip_blocks = 0;
+  uint64_t own_blocks = 0;
+  uint64_t own_refused = 0;              // no parent, not after it, too early, or known
   uint64_t fetched_bodies = 0;           // whole, valid blocks that answers brought
   uint64_t fetched_bodies_by_range = 0;  // of those
   uint64_t fetched_twice = 0;            // of those, the ones that we had already

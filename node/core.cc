@@ -32,6 +32,11 @@ void Core::on_message(chain::Event& event) {
   reactor_.post(again_);
 }
 
+void Core::add_own_block(chain::BlockInfo block) {
+  chain::Event event = chain::OwnBlock{std::move(block)};
+  on_message(event);
+}
+
 void Core::apply(chain::Event&& event) {
   // Full only while its commands wait to be polled, and we can always take them.
   while (true) {

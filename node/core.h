@@ -39,7 +39,7 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   void on_message(chain::Event& event) override;
   void end_of_turn(Now now) override;
 
-  // A block of our own: imported, and published by the caller.
+  // A block of our own: imported, and published on the mesh.
   void add_own_block(chain::BlockInfo block);
 
   const chain::Chain& chain() const { return chain_; }

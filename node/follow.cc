@@ -75,6 +75,7 @@ class Printer final : public InboxReceiver<Seen> {
     const char* how = "gossip";
     if (block.origin == chain::Origin::by_root) how = "fetch by root";
     if (block.origin == chain::Origin::by_range) how = "fetch by range";
+    if (block.origin == chain::Origin::own) how = "ourselves";
     if (block.origin == chain::Origin::gossip) ++gossip_;
     if (block.origin == chain::Origin::by_root) ++by_root_;
     if (block.origin == chain::Origin::by_range) ++by_range_;

@@ -76,6 +76,7 @@ struct NetworkStart {
   std::shared_ptr<struct NetworkReport> report;
 };
 struct NetworkLeave {};
+// A block of our own, for the core and the mesh.
 struct NetworkPublish {
   SharedBytes signed_block;
 };

@@ -54,6 +54,8 @@ struct NetworkStats {
   uint64_t violations = 0;
   uint64_t goodbyes_received = 0;
   uint64_t goodbyes_sent = 0;
+  uint64_t published = 0;
+  uint64_t publish_failed = 0;  // seen before, or over the topic's bound
 };
 
 class Network final : public TurnHook, private ListenerHandler {
@@ -72,8 +74,9 @@ class Network final : public TurnHook, private ListenerHandler {
 
   // Carries out a command of the core.
   void execute(chain::Command&& command);
-  // Publishes a block of our own on beacon_block.
-  Status publish(const SharedBytes& signed_block);
+  // Hands a SignedBeaconBlock of our own to the core, which imports it and has it published.
+  // Errors: those of decoding.
+  Status add_own_block(const SharedBytes& signed_block);
 
   const PeerId& peer_id() const { return node_.peer_id(); }
   // Where we listen; empty if we do not.
@@ -140,6 +143,7 @@ class Network final : public TurnHook, private ListenerHandler {
   bool drain_gossip(Now now);
   void on_gossip_message(gossip::Message&& message, Now now);
   void flush_gossip(Peer& peer, Now now);
+  void publish(const SharedBytes& signed_block);
   Result<chain::BlockInfo> decode_block(const SharedBytes& bytes);
 
   // network_requests.cc

@@ -85,9 +85,16 @@ void Network::flush_gossip(Peer& peer, Now) {
   }
 }
 
-Status Network::publish(const SharedBytes& signed_block) {
+// The core has imported it. What the mesh has seen already needs no publishing.
+void Network::publish(const SharedBytes& signed_block) {
   const auto published = router_.publish(block_topic_, signed_block, reactor_.now());
-  if (!published) return std::unexpected(published.error());
+  ++(published ? stats_.published : stats_.publish_failed);
+}
+
+Status Network::add_own_block(const SharedBytes& signed_block) {
+  auto block = decode_block(signed_block);
+  if (!block) return std::unexpected(block.error());
+  push_core(chain::OwnBlock{std::move(*block)});
   return {};
 }
 

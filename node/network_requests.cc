@@ -484,6 +484,7 @@ void Network::execute(chain::Command&& command) {
       self.status_.head_root = c.root;
       self.status_.head_slot = c.slot;
     }
+    void operator()(chain::PublishBlock&& c) { self.publish(c.signed_bytes); }
     void operator()(chain::ReportPeer&&) {}     // the core keeps the score
     void operator()(chain::ImportBlock&&) {}    // the core's own business
     void operator()(chain::BlockImported&&) {}  // likewise

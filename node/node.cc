@@ -62,7 +62,7 @@ class Node::NetworkProgram final : public ReactorProgram,
       const Status opened = core_ == nullptr ? local_error(Code::closed, "core") : open(*core_);
       report(*start->report, opened, network_ == nullptr ? Endpoint{} : network_->listening());
     } else if (auto* publish = std::get_if<NetworkPublish>(&message)) {
-      if (network_ != nullptr) std::ignore = network_->publish(publish->signed_block);
+      if (network_ != nullptr) std::ignore = network_->add_own_block(publish->signed_block);
     } else if (network_ != nullptr) {
       network_->leave();
       left_ = true;
