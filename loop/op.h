@@ -40,7 +40,8 @@ enum class OpKind : uint8_t {
   recv,      // multishot, into buffers of `pool`; result: bytes, 0 at the end of the stream
   send,      // `data`, `size`; result: bytes taken, may be short
   send_msg,  // `message` (gathered, or a datagram with its address); result: bytes
-  recv_msg,  // multishot, datagrams into buffers of `pool`
+  recv_msg,  // multishot, datagrams into buffers of `pool`: io_uring_recvmsg_out (16 bytes), the
+             // sender in Endpoint::capacity() bytes, the payload
   shutdown,  // both directions, or only writing (`write_only`)
 };
 const char* name(OpKind kind);

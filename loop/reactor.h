@@ -141,6 +141,8 @@ class Reactor {
   void cancel(Op& op) { backend_->cancel(op); }
   // Pools, hooks and services are registered at start-up and taken out before they die.
   Status add_pool(BufferPool& pool);
+  // A number for a pool, that no other pool of this reactor has.
+  uint16_t take_pool_group() { return next_pool_group_++; }
   void remove_pool(BufferPool& pool);
   void wait_for_buffer(BufferWaiter& waiter, BufferPool& pool);
   void stop_waiting(BufferWaiter& waiter, BufferPool& pool);
@@ -182,6 +184,7 @@ class Reactor {
   Ready* ready_last_ = nullptr;
   InboxSource* inbox_ = nullptr;
   std::vector<Pool> pools_;
+  uint16_t next_pool_group_ = 16;  // below: fixed ones
   std::vector<TurnHook*> hooks_;
   std::vector<Service*> services_;
   bool asleep_ = false;  // the inbox says idle

@@ -26,6 +26,15 @@ namespace {
 constexpr uint64_t kIgnore = UINT64_MAX;  // a cancellation: the target's own completion counts
 constexpr uint64_t kWake = UINT64_MAX - 1;
 
+// What a received datagram brings along: its sender's address, in so many bytes.
+constexpr msghdr kReceiveMessage{.msg_name = nullptr,
+                                 .msg_namelen = Endpoint::capacity(),
+                                 .msg_iov = nullptr,
+                                 .msg_iovlen = 0,
+                                 .msg_control = nullptr,
+                                 .msg_controllen = 0,
+                                 .msg_flags = 0};
+
 class EventfdWaker final : public Waker {
  public:
   EventfdWaker() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
@@ -200,6 +209,10 @@ void Ring::prepare(io_uring_sqe& sqe, const Op& op) {
       io_uring_prep_shutdown(&sqe, fd, op.args.write_only ? SHUT_WR : SHUT_RDWR);
       return;
     case OpKind::recv_msg:
+      io_uring_prep_recvmsg_multishot(&sqe, fd, const_cast<msghdr*>(&kReceiveMessage), 0);
+      sqe.flags |= IOSQE_BUFFER_SELECT;
+      sqe.buf_group = op.args.pool->group();
+      return;
     case OpKind::none:
       break;
   }

@@ -132,7 +132,7 @@ Result<uint64_t> Network::open_udp(HostId host, const Endpoint& local, SocketOwn
   const Result<uint16_t> port = bind(host, local, udp_ports_);
   if (!port) return std::unexpected(port.error());
   const uint64_t id = next_id_++;
-  UdpSocket& socket = udp_[id];
+  UdpPort& socket = udp_[id];
   socket.host = host;
   socket.local = local;
   socket.local.set_port(*port);
@@ -142,14 +142,14 @@ Result<uint64_t> Network::open_udp(HostId host, const Endpoint& local, SocketOwn
 }
 
 void Network::close_udp(uint64_t id) {
-  const UdpSocket& socket = udp_.at(id);
+  const UdpPort& socket = udp_.at(id);
   udp_ports_.erase({socket.host, socket.local.port()});
   udp_.erase(id);
 }
 
 void Network::send_datagram(uint64_t from, const Endpoint& to, std::vector<uint8_t> bytes) {
   ++stats_.datagrams;
-  const UdpSocket& sender = udp_.at(from);
+  const UdpPort& sender = udp_.at(from);
   const HostId host = resolve(sender.host, to);
   if (host == kNowhere || blocked(sender.host, host)) {
     ++stats_.datagrams_lost;
@@ -176,7 +176,7 @@ void Network::send_datagram(uint64_t from, const Endpoint& to, std::vector<uint8
 void Network::datagram_arrives(HostId host, const Endpoint& to, const Datagram& datagram) {
   world_.record(Record::datagram, host, to.port(), datagram.bytes.size());
   const auto bound = udp_ports_.find({host, to.port()});
-  UdpSocket* socket = bound == udp_ports_.end() ? nullptr : &udp_.at(bound->second);
+  UdpPort* socket = bound == udp_ports_.end() ? nullptr : &udp_.at(bound->second);
   const bool misses = socket == nullptr || (socket->local.is_loopback() && !to.is_loopback()) ||
                       socket->queued_bytes + datagram.bytes.size() > world_.options().udp_queue;
   if (misses) {

@@ -109,7 +109,7 @@ struct Datagram {
   std::vector<uint8_t> bytes;
 };
 
-struct UdpSocket {
+struct UdpPort {
   HostId host = 0;
   Endpoint local;
   SocketOwner* owner = nullptr;
@@ -172,7 +172,7 @@ class Network {
 
   // ---- For backends: UDP.
   Result<uint64_t> open_udp(HostId host, const Endpoint& local, SocketOwner* owner, int32_t fd);
-  UdpSocket& udp(uint64_t id) { return udp_.at(id); }
+  UdpPort& udp(uint64_t id) { return udp_.at(id); }
   void close_udp(uint64_t id);
   void send_datagram(uint64_t from, const Endpoint& to, std::vector<uint8_t> bytes);
 
@@ -215,7 +215,7 @@ class Network {
   std::map<Port, uint64_t> tcp_ports_;
   std::map<Port, uint64_t> udp_ports_;
   std::map<uint64_t, Listener> listeners_;
-  std::map<uint64_t, UdpSocket> udp_;
+  std::map<uint64_t, UdpPort> udp_;
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
   uint64_t next_id_ = 1;
   Link loopback_{microseconds(5), microseconds(20)};

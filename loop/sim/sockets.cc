@@ -314,7 +314,7 @@ void SimBackend::issue_datagram(uint32_t index, const Sock& s) {
 }
 
 void SimBackend::pump_datagrams(Sock& s) {
-  UdpSocket& udp = world_.net().udp(s.id);
+  UdpPort& udp = world_.net().udp(s.id);
   while (s.receiving != kNone && !udp.queue.empty()) {
     const uint32_t slot = s.receiving;
     uint16_t id = 0;
