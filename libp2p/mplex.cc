@@ -122,7 +122,7 @@ size_t Mplex::write_stream(uint32_t slot, MutableBytes out) {
     const size_t header = uvarint_size(number << 3) + 3;  // of a length below 2 MiB, at most
     const size_t room = out.size() - at;
     if (room > header) {
-      const size_t size = std::min({stream.send.size(), room - header, kMaxFrame});
+      const size_t size = std::min({stream.send.front_size(), room - header, kMaxFrame});
       at += put(at, stream.inbound ? Flag::message_receiver : Flag::message_initiator, size);
       stream.send.pop(out.subspan(at, size));
       at += size;

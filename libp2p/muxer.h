@@ -69,6 +69,9 @@ class SendQueue {
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   void push(SharedBytes bytes);
+  // Bytes of the run at the front; 0 when empty. A frame ends where a run ends: Lodestar's req/resp
+  // takes what arrives in one frame for one response chunk, and refuses two in one as too long.
+  size_t front_size() const { return size_ == 0 ? 0 : pieces_[first_].size() - offset_; }
   // Copies the first `out.size()` bytes out and drops them. REQUIRES: out.size() <= size().
   void pop(MutableBytes out);
 

@@ -270,7 +270,7 @@ size_t Yamux::write_stream(uint32_t slot, MutableBytes out) {
   }
   const size_t room = out.size() - at;
   if (data_first && room > kHeaderSize) {
-    const size_t size = std::min({stream.send.size(), room - kHeaderSize, size_t{window}});
+    const size_t size = std::min({stream.send.front_size(), room - kHeaderSize, size_t{window}});
     const uint16_t flags = take_flags(stream);
     stream.send.pop(out.subspan(at + kHeaderSize, size));
     stream.send_window -= static_cast<uint32_t>(size);

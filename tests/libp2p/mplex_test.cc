@@ -48,6 +48,17 @@ TEST(Mplex, SidesNumberTheirStreamsIndependently) {
   EXPECT_EQ(bench.sent(), frame(0, kMessageReceiver, "reply"));
 }
 
+// Lodestar 1.5.1 refused an answer of several chunks in one frame
+// (SSZ_SNAPPY_ERROR_TOO_MUCH_BYTES_READ).
+TEST(Mplex, LodestarNeedsAFrameForEachChunk) {
+  Bench bench(Role::dialler);
+  const StreamId stream = bench.muxer->open().value();
+  bench.write(stream, "chunk 1");
+  bench.write(stream, "chunk 2");
+  EXPECT_EQ(bench.sent(), frame(0, kOpen) + frame(0, kMessageInitiator, "chunk 1") +
+                              frame(0, kMessageInitiator, "chunk 2"));
+}
+
 TEST(Mplex, ClosesAreHalfAndResetsAreWhole) {
   Bench bench(Role::listener);
   ASSERT_TRUE(bench
