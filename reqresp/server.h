@@ -116,7 +116,9 @@ class Server {
   // Frees everything of the peer, its token bucket included.
   void on_peer_gone(PeerHandle peer, Now now);
 
-  // Bytes that may be written now, valid until the next call. Empty does not mean finished.
+  // Bytes that may be written now, valid until the next call: of one chunk, never of two, and they
+  // must not share a muxer frame with another's (Lodestar 1.5 drops what follows a chunk in its
+  // frame). Empty does not mean finished.
   Bytes output(RequestId request) const;
   void output_sent(RequestId request, size_t size, Now now);
 
