@@ -1,14 +1,15 @@
 #include "loop/ring.h"
 
 #include <bit>
+#include <cstdlib>
 #include <ctime>
+#include <string_view>
 #include <vector>
 
 #include <fcntl.h>
 #include <liburing.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -16,6 +17,8 @@
 
 #include "base/check.h"
 #include "loop/abi.h"
+#include "loop/backends.h"
+#include "loop/eventfd_waker.h"
 #include "loop/socket.h"
 
 namespace beamline {
@@ -34,23 +37,6 @@ constexpr msghdr kReceiveMessage{.msg_name = nullptr,
                                  .msg_control = nullptr,
                                  .msg_controllen = 0,
                                  .msg_flags = 0};
-
-class EventfdWaker final : public Waker {
- public:
-  EventfdWaker() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-  ~EventfdWaker() override {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int fd() const { return fd_; }
-  void wake() override {
-    const uint64_t one = 1;
-    // It cannot fail but by overflow, and a full counter has woken the reactor long before.
-    [[maybe_unused]] const ssize_t written = ::write(fd_, &one, sizeof one);
-  }
-
- private:
-  const int fd_;
-};
 
 class Ring final : public Backend {
  public:
@@ -146,11 +132,11 @@ Status Ring::open(const RingOptions& options) {
   params.cq_entries = options.cq_entries;
   if (waker_->fd() < 0) return local_error(Code::io_error, "eventfd", errno);
   const int rc = io_uring_queue_init_params(options.sq_entries, &ring_, &params);
-  if (rc == -ENOSYS || rc == -EINVAL) return local_error(Code::not_supported, "io_uring", -rc);
-  if (rc < 0) return local_error(Code::io_error, "io_uring", -rc);
+  if (rc < 0) return std::unexpected(ring_error(find_obstacle(-rc, read_machine()), -rc));
   open_ = true;
   io_uring_register_ring_fd(&ring_);  // saves a look-up per call; harmless where it fails
-  if ((params.features & abi::kFeatureNoIowait) != 0) enter_flags_ |= abi::kEnterNoIowait;
+  const bool newer = !options.only_linux_6_1;
+  if (newer && (params.features & abi::kFeatureNoIowait) != 0) enter_flags_ |= abi::kEnterNoIowait;
   // The default of 50 us is how late a wait with a timeout may end.
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
   return {};
@@ -462,8 +448,15 @@ Result<std::unique_ptr<Backend>> make_ring(const RingOptions& options) {
   if (options.max_ops == 0 || options.max_ops > (1u << 24)) {
     return local_error(Code::invalid_argument, "max_ops");
   }
+  RingOptions masked = options;
+  if (const char* mask = std::getenv("BEAMLINE_RING_MASK"); mask != nullptr && *mask != '\0') {
+    if (std::string_view(mask) != "6.1") {
+      return local_error(Code::invalid_argument, "BEAMLINE_RING_MASK");
+    }
+    masked.only_linux_6_1 = true;
+  }
   auto ring = std::make_unique<Ring>(options, std::make_shared<EventfdWaker>());
-  if (Status opened = ring->open(options); !opened) return std::unexpected(opened.error());
+  if (Status opened = ring->open(masked); !opened) return std::unexpected(opened.error());
   return ring;
 }
 

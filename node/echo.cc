@@ -6,7 +6,7 @@
 #include <string>
 
 #include "loop/reactor_thread.h"
-#include "loop/ring.h"
+#include "node/backend_option.h"
 #include "node/commands.h"
 #include "node/echo_pair.h"
 
@@ -142,7 +142,10 @@ int echo_command(Arguments arguments) {
   declared.number("--connections", options.connections, 1, 4096, "at the same time");
   declared.number("--seconds", options.seconds, 1, 86'400, "to run");
   declared.number("--size", options.size, 1, 65'536, "bytes of a message");
+  BackendOption backend;
+  backend.declare(declared);
   if (const auto status = declared.parse_or_explain(arguments)) return *status;
+  if (const auto status = backend.resolve("echo")) return *status;
 
   // Blocked before the threads begin, so that this one alone takes them.
   sigset_t signals;
@@ -151,7 +154,7 @@ int echo_command(Arguments arguments) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  const auto make_backend = [] { return make_ring(); };
+  const auto make_backend = backend.maker();
   ServerProgram server(options);
   ReactorThread server_thread;
   if (Status up = server_thread.start("echo-server", make_backend, server); !up) {
@@ -162,8 +165,9 @@ int echo_command(Arguments arguments) {
   if (Status up = client_thread.start("echo-client", make_backend, client); !up) {
     return fail(up.error());
   }
-  std::printf("echo on %s: %llu connections, messages of %llu bytes\n",
-              to_string(server.local).c_str(), static_cast<unsigned long long>(options.connections),
+  std::printf("echo on %s by %s: %llu connections, messages of %llu bytes\n",
+              to_string(server.local).c_str(), backend.name(),
+              static_cast<unsigned long long>(options.connections),
               static_cast<unsigned long long>(options.size));
   std::fflush(stdout);
   watch(client.clients, options, signals);

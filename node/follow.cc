@@ -10,7 +10,7 @@
 #include "codec/hex.h"
 #include "codec/multiaddr.h"
 #include "loop/inbox_port.h"
-#include "loop/ring.h"
+#include "node/backend_option.h"
 #include "node/chain_spec.h"
 #include "node/commands.h"
 #include "node/identity.h"
@@ -146,8 +146,6 @@ std::string explain(const Error& error) {
   return to_string(error);
 }
 
-Result<std::unique_ptr<Backend>> make_backend() { return make_ring(); }
-
 void print_stats(const node::Node& node) {
   const chain::Stats& chain = node.chain_stats();
   const node::NetworkStats& network = node.network_stats();
@@ -167,7 +165,7 @@ void print_stats(const node::Node& node) {
 
 int run(const FollowOptions& options, node::NodeOptions node_options,
         secp256k1::SecretKey identity) {
-  auto backend = make_ring();
+  auto backend = node_options.make_backend();
   if (!backend) return fail(explain(backend.error()));
   const auto reactor = std::move(*Reactor::create(std::move(*backend)));
   Printer printer;
@@ -219,13 +217,16 @@ int follow_command(Arguments arguments) {
   parser.number("--for", options.seconds, 0, 1'000'000'000, "seconds to follow; 0: until stopped");
   parser.number("--network-threads", options.network_threads, 0, 1,
                 "0: the network shares the core's thread");
+  BackendOption backend;
+  backend.declare(parser);
   if (const auto status = parser.parse_or_explain(arguments)) return *status;
   if (options.genesis.empty()) return usage("--genesis DIR is required");
   if (options.peers.empty() && options.listen.empty()) {
     return usage("--peer MULTIADDR or --listen IP:PORT is required");
   }
+  if (const auto status = backend.resolve("follow")) return *status;
   node::NodeOptions node_options;
-  node_options.make_backend = make_backend;
+  node_options.make_backend = backend.maker();
   node_options.network_thread = options.network_threads > 0;
   for (const std::string& text : options.peers) {
     auto address = Multiaddr::parse_text(text);

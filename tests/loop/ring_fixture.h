@@ -1,4 +1,4 @@
-// A reactor on a real ring, turned by the test.
+// A reactor on a real ring (or on epoll; see tests/loop/backends.h), turned by the test.
 #pragma once
 
 #include <memory>
@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "loop/reactor.h"
-#include "loop/ring.h"
 #include "loop/tcp.h"
+#include "tests/loop/backends.h"
 
 namespace beamline {
 
@@ -28,7 +28,7 @@ class RingTest : public testing::Test {
   void SetUp() override { reset(); }
   void reset(const RingOptions& ring = {}, const ReactorOptions& options = {}) {
     reactor_.reset();
-    auto backend = make_ring(ring);
+    auto backend = make_test_backend(ring);
     ASSERT_TRUE(backend) << to_string(backend.error());
     auto reactor = Reactor::create(std::move(*backend), options);
     ASSERT_TRUE(reactor) << to_string(reactor.error());

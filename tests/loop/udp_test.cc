@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/loop/backends.h"
+#include "tests/loop/ring_fixture.h"
 
 namespace beamline {
 namespace {
@@ -29,7 +29,7 @@ class Inbound final : public UdpHandler {
   bool echo = false, close = false, keep = false;
 };
 
-class Udp : public OnEachBackend {
+class Udp : public RingTest {
  protected:
   std::unique_ptr<UdpSocket> open(UdpHandler& handler, const UdpOptions& options = {},
                                   const Endpoint& local = Endpoint::loopback(0)) {
@@ -51,7 +51,7 @@ class Udp : public OnEachBackend {
   std::vector<std::unique_ptr<UdpSocket>> sockets_;
 };
 
-TEST_P(Udp, DatagramsKeepTheirBoundsAndNameTheirSender) {
+TEST_F(Udp, DatagramsKeepTheirBoundsAndNameTheirSender) {
   UdpSocket& a = add(a_);
   UdpSocket& b = add(b_);
   b_.echo = true;
@@ -59,7 +59,7 @@ TEST_P(Udp, DatagramsKeepTheirBoundsAndNameTheirSender) {
   EXPECT_EQ(a.send(b.local(), as_bytes("")), SendResult::ok);
   const std::string largest(1472, 'x');
   EXPECT_EQ(a.send(b.local(), as_bytes(largest)), SendResult::ok);
-  turn_until([&] { return a_.got.size() == 3; });
+  ASSERT_TRUE(turn_until([&] { return a_.got.size() == 3; }));
   EXPECT_EQ(b_.got, (std::vector<std::string>{"one", "", largest}));
   EXPECT_EQ(a_.got, b_.got);
   EXPECT_EQ(b_.last_from, a.local());
@@ -69,72 +69,72 @@ TEST_P(Udp, DatagramsKeepTheirBoundsAndNameTheirSender) {
   EXPECT_EQ(b.stats().bytes_in, 3u + 1472u);
 }
 
-TEST_P(Udp, BothFamilies) {
+TEST_F(Udp, BothFamilies) {
   const auto six = Endpoint::parse("[::1]:0");
   auto opened = UdpSocket::open(*reactor_, *six, a_, {});
   if (!opened) GTEST_SKIP() << "no IPv6 loopback";
   sockets_.push_back(std::move(*opened));
   UdpSocket& a = *sockets_.back();
   EXPECT_EQ(a.send(a.local(), as_bytes("to myself")), SendResult::ok);
-  turn_until([&] { return a_.got.size() == 1; });
+  ASSERT_TRUE(turn_until([&] { return a_.got.size() == 1; }));
   EXPECT_EQ(a_.last_from, a.local());
 }
 
-TEST_P(Udp, ATruncatedDatagramIsDroppedAndCounted) {
+TEST_F(Udp, ATruncatedDatagramIsDroppedAndCounted) {
   UdpSocket& a = add(a_, {.max_datagram = 4000});
   UdpSocket& b = add(b_, {.max_datagram = 100});
   EXPECT_EQ(b.send(a.local(), as_bytes(std::string(101, 'x'))), SendResult::too_long);
   EXPECT_EQ(a.send(b.local(), as_bytes(std::string(4000, 'x'))), SendResult::ok);
   EXPECT_EQ(a.send(b.local(), as_bytes(std::string(101, 'x'))), SendResult::ok);
   EXPECT_EQ(a.send(b.local(), as_bytes(std::string(100, 'y'))), SendResult::ok);
-  turn_until([&] { return b_.got.size() == 1; });
+  ASSERT_TRUE(turn_until([&] { return b_.got.size() == 1; }));
   EXPECT_EQ(b_.got[0], std::string(100, 'y'));
   EXPECT_EQ(b.stats().truncated, 2u);
   EXPECT_EQ(b.stats().refused_long, 1u);
 }
 
-TEST_P(Udp, AFullQueueRefusesAndSaysWhenThereIsRoom) {
+TEST_F(Udp, AFullQueueRefusesAndSaysWhenThereIsRoom) {
   UdpSocket& a = add(a_, {.send_slots = 4});
   UdpSocket& b = add(b_);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(a.send(b.local(), as_bytes("x")), SendResult::ok);
   EXPECT_EQ(a.send(b.local(), as_bytes("x")), SendResult::full);
   EXPECT_TRUE(a.send_space().empty());
   EXPECT_EQ(a.stats().refused_full, 2u);
-  turn_until([&] { return a_.writable == 1 && b_.got.size() == 4; });
+  ASSERT_TRUE(turn_until([&] { return a_.writable == 1 && b_.got.size() == 4; }));
   EXPECT_EQ(a.free_slots(), 4u);
   const MutableBytes space = a.send_space();
   ASSERT_GE(space.size(), 2u);
   space[0] = 'o';
   space[1] = 'k';
   a.commit(b.local(), 2);
-  turn_until([&] { return b_.got.size() == 5; });
+  ASSERT_TRUE(turn_until([&] { return b_.got.size() == 5; }));
   EXPECT_EQ(b_.got.back(), "ok");
 }
 
-TEST_P(Udp, WithoutABufferItWaitsForOneAndGoesOn) {
+TEST_F(Udp, WithoutABufferItWaitsForOneAndGoesOn) {
   UdpSocket& a = add(a_, {.send_slots = 64});
   UdpSocket& b = add(b_, {.buffer_count = 4});
   b_.keep = true;
   for (int i = 0; i < 20; ++i) EXPECT_EQ(a.send(b.local(), as_bytes("x")), SendResult::ok);
-  turn_until([&] { return b.stats().starved > 0; });
+  ASSERT_TRUE(turn_until([&] { return b.stats().starved > 0; }));
   EXPECT_EQ(b_.got.size(), 4u);
   b_.keep = false;
   b_.kept.clear();
-  turn_until([&] { return b_.got.size() == 20; });
+  ASSERT_TRUE(turn_until([&] { return b_.got.size() == 20; }));
 }
 
-TEST_P(Udp, ASendThatCannotGoIsCountedAndTheNextOneGoes) {
+TEST_F(Udp, ASendThatCannotGoIsCountedAndTheNextOneGoes) {
   UdpSocket& a = add(a_);
   UdpSocket& b = add(b_);
   EXPECT_EQ(a.send(*Endpoint::parse("[::1]:9"), as_bytes("wrong family")), SendResult::ok);
   EXPECT_EQ(a.send(b.local(), as_bytes("x")), SendResult::ok);
-  turn_until([&] { return b_.got.size() == 1 && a.free_slots() == 256; });
+  ASSERT_TRUE(turn_until([&] { return b_.got.size() == 1 && a.free_slots() == 256; }));
   EXPECT_EQ(a.stats().send_errors, 1u);
 }
 
 // An ICMP error ends the kernel's multishot with ECONNREFUSED; unconnected sockets see it when
 // IP_RECVERR is set.
-TEST_P(Udp, AnIcmpErrorDoesNotMakeItDeaf) {
+TEST_F(Udp, AnIcmpErrorDoesNotMakeItDeaf) {
   UdpSocket& a = add(a_);
   UdpSocket& b = add(b_);
   const int on = 1;
@@ -150,20 +150,20 @@ TEST_P(Udp, AnIcmpErrorDoesNotMakeItDeaf) {
   const auto nobody = open(b_);
   const Endpoint closed = nobody->local();
   nobody->close();
-  turn_until([&] { return nobody->quiet(); });
+  ASSERT_TRUE(turn_until([&] { return nobody->quiet(); }));
   EXPECT_EQ(a.send(closed, as_bytes("x")), SendResult::ok);
-  turn_until([&] { return a.stats().receive_errors + a.stats().send_errors > 0; });
+  ASSERT_TRUE(turn_until([&] { return a.stats().receive_errors + a.stats().send_errors > 0; }));
   EXPECT_EQ(b.send(a.local(), as_bytes("still there")), SendResult::ok);
-  turn_until([&] { return a_.got.size() == 1; });
+  ASSERT_TRUE(turn_until([&] { return a_.got.size() == 1; }));
 }
 
-TEST_P(Udp, ItClosesFromItsOwnCallbackAndFreesThePort) {
+TEST_F(Udp, ItClosesFromItsOwnCallbackAndFreesThePort) {
   UdpSocket& a = add(a_);
   auto b = open(b_);
   b_.close = true;
   const Endpoint port = b->local();
   EXPECT_EQ(a.send(port, as_bytes("x")), SendResult::ok);
-  turn_until([&] { return b->quiet(); });
+  ASSERT_TRUE(turn_until([&] { return b->quiet(); }));
   EXPECT_EQ(b->send(a.local(), as_bytes("x")), SendResult::closed);
   EXPECT_EQ(b_.got.size(), 1u);
   b.reset();
@@ -171,17 +171,17 @@ TEST_P(Udp, ItClosesFromItsOwnCallbackAndFreesThePort) {
   sockets_.push_back(open(b_, {}, port));
 }
 
-TEST_P(Udp, WhatIsQueuedWhenItClosesIsCounted) {
+TEST_F(Udp, WhatIsQueuedWhenItClosesIsCounted) {
   UdpSocket& a = add(a_);
   UdpSocket& b = add(b_);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(a.send(b.local(), as_bytes("x")), SendResult::ok);
   a.close();
   EXPECT_EQ(a.stats().dropped_closing, 3u);
-  turn_until([&] { return a.quiet(); });
+  ASSERT_TRUE(turn_until([&] { return a.quiet(); }));
   EXPECT_TRUE(b_.got.empty());
 }
 
-TEST_P(Udp, WrongOptionsAndPortsAreNamed) {
+TEST_F(Udp, WrongOptionsAndPortsAreNamed) {
   const auto field = [&](const UdpOptions& options) {
     const auto opened = UdpSocket::open(*reactor_, Endpoint::loopback(0), a_, options);
     return opened ? std::string("none") : std::string(opened.error().field);
@@ -196,8 +196,6 @@ TEST_P(Udp, WrongOptionsAndPortsAreNamed) {
   EXPECT_EQ(second.error().code, Code::address_in_use);
   EXPECT_EQ(second.error().offset, a.local().port());
 }
-
-INSTANTIATE_TEST_SUITE_P(Backends, Udp, testing::ValuesIn(kRealBackends), backend_of);
 
 }  // namespace
 }  // namespace beamline
