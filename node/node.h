@@ -1,28 +1,9 @@
 // A node: the core and the network on their threads (or on one), started and stopped as a whole.
 #pragma once
 
-#include <atomic>
-#include <memory>
-
-#include "loop/reactor_thread.h"
-#include "node/links.h"
+#include "node/programs.h"
 
 namespace beamline::node {
-
-struct NodeOptions {
-  ChainSpec spec;
-  NetworkConfig network;
-  TcpOptions tcp;
-  bool network_thread = true;  // false: the network shares the core's reactor
-  ReactorThread::MakeBackend make_backend = nullptr;
-};
-
-// How starting the network went; written by its thread.
-struct NetworkReport {
-  std::atomic<bool> done{false};
-  Status status;
-  Endpoint listening;
-};
 
 // Thread rule: start(), stop() and publish() by one thread at a time, the owner's.
 class Node {
@@ -36,28 +17,27 @@ class Node {
   Status start();
   // Says goodbye to the peers, closes everything, and ends the threads. At most about two seconds.
   void stop();
+  // A SignedBeaconBlock of our own: imported, and published on the mesh. Not waited for: what does
+  // not decode, or does not build on the chain, is dropped and counted. False: not taken, too many
+  // are on their way or the node does not run.
+  bool publish(SharedBytes signed_block);
+
   PeerId peer_id() const { return PeerId::from_public_key(identity_.public_key()); }
   // After start(): where we listen, if we do.
   Endpoint listening() const { return listening_; }
   // After stop().
-  const NetworkStats& network_stats() const { return network_stats_; }
-  const chain::Stats& chain_stats() const { return chain_stats_; }
+  const NetworkStats& network_stats() const { return network_.stats(); }
+  const chain::Stats& chain_stats() const { return core_.stats(); }
 
  private:
-  class CoreProgram;
-  class NetworkProgram;
-
   NodeOptions options_;
   const secp256k1::SecretKey identity_;
-  CoreObserver& observer_;
-  std::unique_ptr<CoreProgram> core_program_;
-  std::unique_ptr<NetworkProgram> network_program_;
+  NetworkProgram network_;
+  CoreProgram core_;
   ReactorThread core_thread_;
   ReactorThread network_thread_;
   NetworkInbox::Producer control_;
   Endpoint listening_;
-  NetworkStats network_stats_;
-  chain::Stats chain_stats_;
 };
 
 }  // namespace beamline::node

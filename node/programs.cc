@@ -1,0 +1,98 @@
+#include "node/programs.h"
+
+namespace beamline::node {
+namespace {
+
+chain::ChainConfig chain_config(const ChainSpec& spec) {
+  chain::ChainConfig config;
+  config.anchor.root = spec.genesis_block_root;
+  config.genesis_time = spec.genesis_time;
+  config.slot_duration = spec.slot_duration;
+  return config;
+}
+
+void say(NetworkReport& report, Status status, Endpoint listening) {
+  report.status = status;
+  report.listening = listening;
+  report.done.store(true, std::memory_order_release);
+  report.done.notify_one();
+}
+
+}  // namespace
+
+// ---- The network
+
+Status NetworkProgram::on_start(Reactor& reactor) {
+  reactor_ = &reactor;
+  auto tcp = Tcp::create(reactor, options_.tcp);
+  if (!tcp) return std::unexpected(tcp.error());
+  tcp_ = std::move(*tcp);
+  inbox_ = std::make_unique<InboxPort<NetworkMessage>>(reactor, *this);
+  reactor.add_hook(*this);
+  return {};
+}
+
+void NetworkProgram::on_stop(Reactor& reactor) {
+  if (network_ != nullptr) stats_ = network_->stats();
+  network_.reset();
+  core_.reset();
+  if (inbox_ != nullptr) reactor.remove_hook(*this);
+  inbox_.reset();
+  tcp_.reset();
+}
+
+Status NetworkProgram::open(CorePort& core) {
+  network_ = std::make_unique<Network>(*reactor_, *tcp_, options_.spec, identity_, options_.network,
+                                       core, rng_.fork());
+  return network_->start();
+}
+
+void NetworkProgram::on_message(NetworkMessage& message) {
+  if (auto* command = std::get_if<chain::Command>(&message)) {
+    if (network_ != nullptr) network_->execute(std::move(*command));
+  } else if (auto* start = std::get_if<NetworkStart>(&message)) {
+    core_ = InboxCorePort::make(start->core, options_.core_link);
+    const Status opened = core_ == nullptr ? local_error(Code::closed, "core") : open(*core_);
+    say(*start->report, opened, network_ == nullptr ? Endpoint{} : network_->listening());
+  } else if (auto* publish = std::get_if<NetworkPublish>(&message)) {
+    if (network_ != nullptr) std::ignore = network_->add_own_block(publish->signed_block);
+  } else {
+    if (network_ != nullptr) network_->leave();
+    left_ = true;
+  }
+}
+
+void NetworkProgram::end_of_turn(Now) {
+  if (!left_ || tcp_->streams() > 0) return;
+  gone.store(true, std::memory_order_release);
+  gone.notify_one();
+}
+
+// ---- The core
+
+Status CoreProgram::on_start(Reactor& reactor) {
+  core_ = std::make_unique<Core>(reactor, chain_config(options_.spec), observer_);
+  if (options_.network_thread) {
+    inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
+    network_port_ = InboxNetworkPort::make(network_.gate(), options_.network_link_nodes);
+    if (network_port_ == nullptr) return local_error(Code::closed, "network");
+    core_->set_network(*network_port_);
+    return {};
+  }
+  if (Status started = network_.on_start(reactor); !started) return started;
+  direct_core_.set_core(*core_);
+  core_->set_network(direct_network_);
+  const Status opened = network_.open(direct_core_);
+  direct_network_.set_network(*network_.network());
+  return opened;
+}
+
+void CoreProgram::on_stop(Reactor& reactor) {
+  if (!options_.network_thread) network_.on_stop(reactor);
+  inbox_.reset();
+  if (core_ != nullptr) stats_ = core_->chain().stats();
+  core_.reset();
+  network_port_.reset();
+}
+
+}  // namespace beamline::node
