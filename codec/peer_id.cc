@@ -4,6 +4,7 @@
 
 #include "codec/base58.h"
 #include "codec/protobuf.h"
+#include "crypto/sha256.h"
 
 namespace beamline {
 namespace {
@@ -39,12 +40,18 @@ Result<secp256k1::PublicKey> parse_identity_key(Bytes message) {
 }
 
 PeerId PeerId::from_public_key(const secp256k1::PublicKey& key) {
-  const auto message = encode_identity_key(key);
+  return from_identity_key(encode_identity_key(key));
+}
+
+PeerId PeerId::from_identity_key(Bytes protobuf) {
+  const bool hashed = protobuf.size() > kMaxSize - 2;
+  const Hash256 hash = hashed ? sha256(protobuf) : Hash256();
+  const Bytes content = hashed ? hash.view() : protobuf;
   PeerId id;
-  id.bytes_[0] = kIdentityHash;
-  id.bytes_[1] = kIdentityKeySize;
-  std::copy(message.begin(), message.end(), id.bytes_.begin() + 2);
-  id.size_ = 2 + kIdentityKeySize;
+  id.bytes_[0] = hashed ? kSha256Hash : kIdentityHash;
+  id.bytes_[1] = static_cast<uint8_t>(content.size());
+  std::copy(content.begin(), content.end(), id.bytes_.begin() + 2);
+  id.size_ = static_cast<uint8_t>(2 + content.size());
   return id;
 }
 

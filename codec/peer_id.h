@@ -27,6 +27,8 @@ class PeerId {
 
   PeerId() = default;  // empty: no peer
   static PeerId from_public_key(const secp256k1::PublicKey& key);
+  // Of a key of any type, from its protobuf: hashed when it is longer than 42 bytes.
+  static PeerId from_identity_key(Bytes protobuf);
   // A multihash: identity with 1..42 bytes, or SHA2-256 with 32; non-canonical ones are refused.
   static Result<PeerId> parse(Bytes bytes);
   // Base58 ("16Uiu2HA...", "Qm...", "12D3...").
