@@ -31,6 +31,19 @@ struct StatusV1 {
   friend bool operator==(const StatusV1&, const StatusV1&) = default;
 };
 
+// status/2 (fulu).
+struct StatusV2 {
+  static constexpr size_t kSize = 92;
+  ForkDigest fork_digest;
+  Root finalized_root;
+  Epoch finalized_epoch = 0;
+  Root head_root;
+  Slot head_slot = 0;
+  Slot earliest_available_slot = 0;
+  static const ssz::Type& ssz_type();
+  friend bool operator==(const StatusV2&, const StatusV2&) = default;
+};
+
 struct Ping {
   static constexpr size_t kSize = 8;
   uint64_t seq_number = 0;
@@ -63,6 +76,17 @@ struct MetaDataV2 {
   friend bool operator==(const MetaDataV2&, const MetaDataV2&) = default;
 };
 
+// metadata/3 (fulu).
+struct MetaDataV3 {
+  static constexpr size_t kSize = 25;
+  uint64_t seq_number = 0;
+  std::array<uint8_t, 8> attnets{};
+  std::array<uint8_t, 1> syncnets{};
+  uint64_t custody_group_count = 0;
+  static const ssz::Type& ssz_type();
+  friend bool operator==(const MetaDataV3&, const MetaDataV3&) = default;
+};
+
 // beacon_blocks_by_range/1 and /2. `step` is 1 (a responder may treat others as 1).
 struct BlocksByRange {
   static constexpr size_t kSize = 24;
@@ -77,6 +101,34 @@ struct BlocksByRange {
 // bytes as they are.
 const ssz::Type& blocks_by_root_type();
 inline constexpr size_t kMaxRequestBlocks = 1024;
+
+// beacon_blocks_by_head/1 (fulu): descending from `root`.
+struct BlocksByHead {
+  static constexpr size_t kSize = 40;
+  Root beacon_root;
+  uint64_t count = 0;
+  static const ssz::Type& ssz_type();
+  friend bool operator==(const BlocksByHead&, const BlocksByHead&) = default;
+};
+
+// blob_sidecars_by_range/1 (deneb).
+struct BlobSidecarsByRange {
+  static constexpr size_t kSize = 16;
+  Slot start_slot = 0;
+  uint64_t count = 0;
+  static const ssz::Type& ssz_type();
+  friend bool operator==(const BlobSidecarsByRange&, const BlobSidecarsByRange&) = default;
+};
+
+// The value of the ENR key "eth2" (phase0 p2p-interface).
+struct EnrForkId {
+  static constexpr size_t kSize = 16;
+  ForkDigest fork_digest;
+  ForkVersion next_fork_version{};
+  Epoch next_fork_epoch = 0;
+  static const ssz::Type& ssz_type();
+  friend bool operator==(const EnrForkId&, const EnrForkId&) = default;
+};
 
 struct ForkData {
   static constexpr size_t kSize = 36;

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/bytes.h"
@@ -145,6 +146,10 @@ struct Bitlist {
   void set(size_t index, bool value);
   friend bool operator==(const Bitlist&, const Bitlist&) = default;
 };
+
+// A value as text for people and tests, in at most `max_size` bytes (it ends in "..." then):
+// {slot: 7, root: 0xab.., bits: 0b101, votes: [..]}. Bits stand lowest first; runs of bytes in hex.
+std::string to_text(const View& view, size_t max_size = 4096);
 
 // Owned values, by type; the templates below are the way in. Errors of the first three are local:
 // too_long (a list or bitlist over its limit), mismatch (a bitlist whose length is not its bits').

@@ -57,10 +57,16 @@ TEST(BeaconBlock, PeekSlotRefusesWhatIsNoBlock) {
   EXPECT_EQ(SignedBlockView::peek_slot(bytes).error().code, Code::bad_offset);
 }
 
-TEST(BeaconBlock, ForksThatAreNotThereAreUnsupported) {
+TEST(BeaconBlock, ForksAfterTheLastAreUnsupported) {
   const BeaconTypes types(Preset::mainnet());
-  EXPECT_EQ(SignedBlockView::parse(types, Fork::fulu, encode_empty_block({})).error().code,
+  const auto unknown = static_cast<Fork>(static_cast<int>(kLastFork) + 1);
+  EXPECT_EQ(SignedBlockView::parse(types, unknown, encode_empty_block({})).error().code,
             Code::unsupported);
+  EXPECT_EQ(types.find("BeaconBlock", unknown), nullptr);
+  EXPECT_EQ(types.find("BlobSidecar", Fork::capella), nullptr);
+  EXPECT_EQ(types.find("BlobSidecar", Fork::fulu), &types.blob_sidecar());
+  // A block of one fork is none of another.
+  EXPECT_FALSE(SignedBlockView::parse(types, Fork::fulu, encode_empty_block({})));
 }
 
 TEST(BeaconBlock, ListsOverThePresetsLimitAreRefusedByName) {

@@ -186,7 +186,7 @@ TEST(Rlp, SizesAreThoseOfWhatIsWritten) {
     EXPECT_EQ(bytes.size(), uint_size(value)) << value;
     EXPECT_EQ(*Reader(bytes).uint("number"), value);
   }
-  for (const size_t size : {0, 1, 2, 55, 56, 255, 256, 65535, 65536}) {
+  for (const size_t size : {0u, 1u, 2u, 55u, 56u, 255u, 256u, 65535u, 65536u}) {
     const std::vector<uint8_t> payload(size, 0x90);
     std::vector<uint8_t> bytes;
     Writer(bytes).string(payload);
