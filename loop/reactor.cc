@@ -176,10 +176,13 @@ void Reactor::wait_for_buffer(BufferWaiter& waiter, BufferPool& pool) {
   if (waiter.queued) return;
   Pool& list = find(pool);
   waiter.queued = true;
-  waiter.next = nullptr;
-  waiter.previous = list.last;
-  (list.last == nullptr ? list.first : list.last->next) = &waiter;
-  list.last = &waiter;
+  if (waiter.place == 0) waiter.place = ++last_place_;
+  BufferWaiter* before = list.last;
+  while (before != nullptr && before->place > waiter.place) before = before->previous;
+  waiter.previous = before;
+  waiter.next = before == nullptr ? list.first : before->next;
+  (before == nullptr ? list.first : before->next) = &waiter;
+  (waiter.next == nullptr ? list.last : waiter.next->previous) = &waiter;
 }
 
 void Reactor::stop_waiting(BufferWaiter& waiter, BufferPool& pool) {

@@ -69,6 +69,10 @@ struct BufferWaiter {
   using Callback = void (*)(BufferWaiter& waiter);
   Callback callback = nullptr;
   void* owner = nullptr;
+  // Its place in the line. Who was armed and found no buffer once more waits at the same place:
+  // a receive may take every buffer there is, so those that are armed behind it go without. The
+  // owner sets 0 when it received something.
+  uint64_t place = 0;
   BufferWaiter* next = nullptr;
   BufferWaiter* previous = nullptr;
   bool queued = false;
@@ -187,7 +191,8 @@ class Reactor {
   uint16_t next_pool_group_ = 16;  // below: fixed ones
   std::vector<TurnHook*> hooks_;
   std::vector<Service*> services_;
-  bool asleep_ = false;  // the inbox says idle
+  uint64_t last_place_ = 0;  // of a BufferWaiter
+  bool asleep_ = false;      // the inbox says idle
   bool stopping_ = false;
   bool shutting_down_ = false;
   ReactorStats stats_;

@@ -128,6 +128,7 @@ void Tcp::release(TcpStream& stream) {
   stream.socket_ = {};
   stream.state_ = TcpStream::State::free;
   stream.user = nullptr;
+  stream.waiter_.place = 0;
   stream.paused_ = stream.want_writable_ = false;
   stream.end_written_ = stream.end_sent_ = stream.end_received_ = false;
   stream.next_ = free_streams_;

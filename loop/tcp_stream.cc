@@ -250,6 +250,7 @@ void TcpStream::on_recv(Op& op, Completion&& completion) {
   }
   if (result > 0) {
     tcp.stats_.bytes_in += static_cast<uint64_t>(result);
+    stream.waiter_.place = 0;
     if (stream.state_ == State::open) {
       stream.handler_->on_data(stream, std::move(completion.lease));
     } else {

@@ -44,8 +44,11 @@ class RingTest : public testing::Test {
   [[nodiscard]] bool turn_until(Predicate done) {
     const Tick tick(*reactor_);
     const MonoTime end = backend().now().mono + seconds(10);
-    while (!done() && backend().now().mono < end) reactor_->turn();
-    return done();
+    while (!done()) {
+      if (backend().now().mono > end) return false;
+      reactor_->turn();
+    }
+    return true;
   }
 
   std::unique_ptr<Reactor> reactor_;
