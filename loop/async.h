@@ -16,7 +16,7 @@
 
 namespace beamline {
 
-// co_await sleep_until(t), co_await sleep_for(d): the task goes on in the first turn at or after
+// co_await wait_until(t), co_await wait_for(d): the task goes on in the first turn at or after
 // it.
 class SleepAwaiter {
  public:
@@ -42,8 +42,8 @@ class SleepAwaiter {
   bool relative_ = false;
 };
 
-inline SleepAwaiter sleep_until(MonoTime time) { return SleepAwaiter(time); }
-inline SleepAwaiter sleep_for(Duration delay) { return SleepAwaiter(delay); }
+inline SleepAwaiter wait_until(MonoTime time) { return SleepAwaiter(time); }
+inline SleepAwaiter wait_for(Duration delay) { return SleepAwaiter(delay); }
 
 // A TCP stream that is read and written by tasks: one reader and one writer at a time. It receives
 // ahead of its reader up to kReadAhead bytes, then TCP's window slows the peer down. Destroying it

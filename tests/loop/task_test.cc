@@ -45,7 +45,7 @@ TEST_F(TaskTest, AMillionTasksThatAreDoneAtOnceUseNoStack) {
 
 Task<> nap(Duration delay, int& woken) {
   const Alive alive;
-  co_await sleep_for(delay);
+  co_await wait_for(delay);
   ++woken;
 }
 
@@ -104,7 +104,7 @@ TEST_F(TaskTest, CancelBetweenWakeUpAndResumeDropsTheResume) {
 }
 
 Task<> count_down(int& left) {
-  for (; left > 0; --left) co_await sleep_for(Duration{});
+  for (; left > 0; --left) co_await wait_for(Duration{});
 }
 
 TEST_F(TaskTest, TasksTakeTurns) {
