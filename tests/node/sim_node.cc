@@ -1,7 +1,9 @@
 #include "tests/node/sim_node.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <sstream>
 
 namespace beamline::node {
 namespace {
@@ -169,6 +171,31 @@ bool run_until_heads_equal(sim::World& world, const std::vector<SimNode*>& nodes
         nodes, [&](SimNode* node) { return node->head().root == nodes[0]->head().root; });
   };
   return world.run_until(equal, limit);
+}
+
+std::string describe(SimNode& node) {
+  std::ostringstream out;
+  const NetworkStats& n = node.network_stats();
+  out << "host " << node.host() << ": head " << node.head().slot << ", peers up " << node.peers_up()
+      << ", connections " << node.network().peers() << "; dials " << n.dials << ", connected "
+      << n.connected << ", disconnected " << n.disconnected << ", refused " << n.refused_peers
+      << ", duplicate " << n.duplicate_peers << ", goodbyes " << n.goodbyes_sent << "/"
+      << n.goodbyes_received << ", violations " << n.violations << ", held " << n.events_held
+      << "; ";
+  const reqresp::ClientStats& c = node.network().client().stats();
+  out << "requests " << c.requests << ", ended " << c.ended << ", failed " << c.failed_peer << "/"
+      << c.failed_network << "/" << c.failed_local << ", open " << node.network().client().size()
+      << ", waiting " << node.network().client().waiting() << "; ";
+  chain::Chain& chain = node.chain();
+  out << "chain: pending " << chain.pending().size() << ", cached " << chain.cache().size()
+      << ", in flight " << chain.requests().size() << ", charges " << chain.stats().charges
+      << ", stale " << chain.stats().stale_events << ", given up "
+      << chain.stats().given_up_attempts << "/" << chain.stats().given_up_peer_gone << "; gossip: "
+      << "mesh " << node.network().router().mesh(0).size() << ", subscribers "
+      << node.network().router().subscribers(0).size() << ", bad rpcs "
+      << node.network().router().stats().bad_rpcs << ", in "
+      << node.network().router().stats().messages_in;
+  return out.str();
 }
 
 uint64_t seeds(uint64_t few, uint64_t many) {

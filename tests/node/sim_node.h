@@ -102,6 +102,9 @@ class SimNode final : public CoreObserver {
 bool run_until_heads_equal(sim::World& world, const std::vector<SimNode*>& nodes,
                            Duration limit = seconds(60));
 
+// What a failure wants to know of a node.
+std::string describe(SimNode& node);
+
 // Seeds of a test: `few` in the short tier, `many` with BEAMLINE_LONG.
 uint64_t seeds(uint64_t few, uint64_t many);
 
