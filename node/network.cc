@@ -22,7 +22,20 @@ libp2p::LocalNodeConfig node_config(const NetworkConfig& config) {
   return node;
 }
 
-Now now_of(Reactor& reactor) { return reactor.now(); }
+// Of whom an event is; nobody's are of a generation that no peer has.
+chain::PeerHandle peer_of(const chain::Event& event) {
+  return std::visit(
+      [](const auto& what) -> chain::PeerHandle {
+        if constexpr (requires { what.peer; }) {
+          return what.peer;
+        } else if constexpr (requires { what.sender; }) {
+          return what.sender;
+        } else {
+          return {};
+        }
+      },
+      event);
+}
 
 }  // namespace
 
@@ -35,13 +48,11 @@ Network::Network(Reactor& reactor, Tcp& tcp, const ChainSpec& spec,
       config_(std::move(config)),
       core_(core),
       node_(node_config(config_), identity, protocols_, rng.fork()),
-      router_(gossip_params(config_), rng, now_of(reactor)),
+      router_(gossip_params(config_), rng, reactor.now()),
       client_({}),
       server_({}),
       types_(*spec.preset),
       digest_(spec.digest()),
-      client_places_(reqresp::ClientLimits{}.requests),
-      server_places_(reqresp::ServerLimits{}.streams),
       timer_([](Timer&) {}, nullptr) {
   for (const char* name : {"/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0"}) {
     const auto index = static_cast<size_t>(name[11] == '2' ? 0 : name[11] == '1' ? 1 : 2);
@@ -84,7 +95,7 @@ Status Network::start() {
     auto& entry = dials_.emplace_back(std::make_unique<Dial>());
     entry->network = this;
     entry->endpoint = *endpoint;
-    if (const auto id = address.peer_id()) entry->peer = *id;
+    if (const auto id = address.peer_id()) entry->peer = entry->found = *id;
     entry->delay = config_.redial_first;
     entry->timer.owner = entry.get();
     entry->timer.callback = [](Timer& timer) {
@@ -132,15 +143,21 @@ void Network::mark(Peer& peer) {
 
 Network::Peer* Network::admit(TcpStream* stream, libp2p::Role role, const PeerId& expected,
                               const Endpoint& remote) {
-  const auto slot = std::ranges::find_if(peers_, [](const auto& p) { return !p->used; });
-  if (slot == peers_.end() || leaving_ || !core_.reserve_peer_down()) {
+  // Whoever floods us with connections does not keep us from those that we want.
+  const auto kept = role == libp2p::Role::dialler
+                        ? 0
+                        : std::ranges::count_if(dials_, [](const auto& d) { return !d->active; });
+  const bool room = peers_used_ + static_cast<uint32_t>(kept) < config_.max_peers;
+  if (!room || leaving_ || !core_.reserve_peer_down()) {
     ++stats_.refused_peers;
     return nullptr;
   }
-  Peer& peer = **slot;
+  Peer& peer = **std::ranges::find_if(peers_, [](const auto& p) { return !p->used; });
+  ++peers_used_;
   peer.used = true;
   ++peer.generation;
   peer.tcp = stream;
+  peer.gossip_delay = config_.gossip_reopen_first;
   peer.connection = std::make_unique<libp2p::Connection>(node_, role, reactor_.now(), expected,
                                                          Multiaddr::tcp(remote).bytes());
   mark(peer);
@@ -152,10 +169,15 @@ StreamHandler* Network::on_accept(TcpStream& stream) {
 }
 
 void Network::dial(Dial& dial) {
+  // It may have dialled us.
+  if (!dial.found.empty() && find_connected(dial.found, nullptr) != nullptr) {
+    return reactor_.arm_in(dial.timer, config_.redial_first);
+  }
   ++stats_.dials;
   Peer* peer = admit(nullptr, libp2p::Role::dialler, dial.peer, dial.endpoint);
   if (peer == nullptr) return redial(dial);
   peer->dial = &dial;
+  dial.active = true;
   const auto stream = tcp_.connect(dial.endpoint, *peer, config_.connect_timeout);
   if (!stream) return remove(*peer, reactor_.now());
   peer->tcp = *stream;
@@ -221,31 +243,58 @@ void Network::on_connection_event(Peer& peer, const libp2p::Event& event, Now no
       return;
     }
     case Type::closed:
-      peer.said_closed = true;
-      return;
+      if (event.error.fault == Fault::peer) ++stats_.peer_faults;
+      peer.said_closed = peer.leaving = true;
+      peer.close_at = std::min(peer.close_at, now.mono + config_.goodbye_timeout);
+      return mark(peer);
   }
 }
 
 void Network::on_connected(Peer& peer, Now now) {
   libp2p::Connection& connection = *peer.connection;
-  const bool known = std::ranges::any_of(peers_, [&](const auto& other) {
-    return other.get() != &peer && other->used && other->handshake != nullptr &&
-           other->connection->remote_peer() == connection.remote_peer();
-  });
-  if (known || connection.remote_peer() == node_.peer_id()) {
-    ++stats_.duplicate_peers;
-    return disconnect(peer, std::nullopt, now);
-  }
+  if (peer.dial != nullptr) peer.dial->found = connection.remote_peer();
+  if (peer.leaving || !settle_duplicate(peer, now)) return disconnect(peer, std::nullopt, now);
   ++stats_.connected;
   ++peers_up_;
-  if (peer.dial != nullptr) peer.dial->delay = config_.redial_first;
   const auto role = connection.role() == libp2p::Role::dialler ? reqresp::Handshake::Role::dialer
                                                                : reqresp::Handshake::Role::listener;
   peer.handshake = std::make_unique<reqresp::Handshake>(role, reqresp::HandshakeLimits{}, now);
-  if (const auto stream = connection.open(now, meshsub_)) {
-    peer.gossip_out = *stream;
-    peer.use(*stream).kind = StreamUse::Kind::gossip_out;
+  open_gossip(peer, now);
+}
+
+Network::Peer* Network::find_connected(const PeerId& id, const Peer* but) {
+  const auto found = std::ranges::find_if(peers_, [&](const auto& other) {
+    return other.get() != but && other->used && other->handshake != nullptr && !other->leaving &&
+           other->connection->remote_peer() == id;
+  });
+  return found == peers_.end() ? nullptr : found->get();
+}
+
+// One connection to each peer. Of two that were dialled from the same side the newer one stays: a
+// peer that comes back has lost the other, whatever we still believe. Of two that crossed, the one
+// that the larger peer id dialled: both sides decide the same. False: it is `peer` that goes.
+bool Network::settle_duplicate(Peer& peer, Now now) {
+  const PeerId& theirs = peer.connection->remote_peer();
+  if (theirs == node_.peer_id()) {
+    ++stats_.duplicate_peers;
+    return false;
   }
+  Peer* other = find_connected(theirs, &peer);
+  if (other == nullptr) return true;
+  ++stats_.duplicate_peers;
+  const bool ours = peer.connection->role() == libp2p::Role::dialler;
+  const bool crossed = other->connection->role() != peer.connection->role();
+  if (crossed && ours != (node_.peer_id() > theirs)) return false;
+  disconnect(*other, std::nullopt, now);
+  return true;
+}
+
+void Network::open_gossip(Peer& peer, Now now) {
+  peer.gossip_at = MonoTime::never();
+  const auto stream = peer.connection->open(now, meshsub_);
+  if (!stream) return;
+  peer.gossip_out = *stream;
+  peer.use(*stream).kind = StreamUse::Kind::gossip_out;
 }
 
 void Network::on_stream_opened(Peer& peer, const libp2p::Event& event, Now now) {
@@ -253,6 +302,7 @@ void Network::on_stream_opened(Peer& peer, const libp2p::Event& event, Now now) 
   if (std::ranges::find(meshsub_, event.protocol) != meshsub_.end()) {
     // The newest wins: some peers open a second one after the first broke.
     if (peer.gossip_in) peer.connection->reset(peer.gossip_in);
+    if (peer.in_router && !peer.leaving) router_.restart_input(peer.index);
     use.kind = StreamUse::Kind::gossip_in;
     peer.gossip_in = event.stream;
     // The router takes nothing from a peer that it does not know yet.
@@ -266,15 +316,19 @@ void Network::on_stream_opened(Peer& peer, const libp2p::Event& event, Now now) 
   if (!request) return peer.connection->reset(event.stream);
   use.kind = StreamUse::Kind::server;
   use.request = *request;
-  server_places_[request->slot] = {};
-  RequestPlace& place = server_places_[request->slot];
-  place.generation = request->generation;
+  RequestPlace& place = server_places_[*request];
   place.peer = peer.handle();
   place.stream = event.stream;
 }
 
 void Network::on_stream_negotiated(Peer& peer, const libp2p::Event& event, Now now) {
   if (event.stream != peer.gossip_out) return;  // requests were written with the proposal
+  if (peer.leaving) return;
+  mark(peer);
+  if (peer.in_router) {
+    ++stats_.gossip_reopened;
+    return router_.restart_output(peer.index);
+  }
   gossip::PeerInfo info;
   info.version = event.protocol == meshsub_[0]   ? gossip::Version::v1_2
                  : event.protocol == meshsub_[1] ? gossip::Version::v1_1
@@ -306,9 +360,17 @@ void Network::on_stream_data(Peer& peer, const libp2p::Event& event, Now now) {
 }
 
 void Network::on_stream_closed(Peer& peer, const libp2p::Event& event, Now now) {
-  const StreamUse* use = peer.find_use(event.stream);
+  StreamUse* use = peer.find_use(event.stream);
   if (use == nullptr) return;
   if (use->kind == StreamUse::Kind::server) server_.on_remote_close(use->request, now);
+  if (use->kind == StreamUse::Kind::gossip_in) {
+    // Nothing will come; we never write on it.
+    *use = {};
+    peer.gossip_in = {};
+    peer.connection->close_write(event.stream);
+    router_.restart_input(peer.index);
+    return mark(peer);
+  }
   if (use->kind != StreamUse::Kind::client) return;
   RequestPlace* place = client_place(use->request);
   if (place == nullptr) return;
@@ -327,58 +389,94 @@ void Network::on_stream_reset(Peer& peer, const libp2p::Event& event, Now now) {
       return server_.on_stream_failed(use.request, event.error, now);
     case StreamUse::Kind::gossip_in:
       peer.gossip_in = {};
+      router_.restart_input(peer.index);
       return;
     case StreamUse::Kind::gossip_out:
-      // A peer without gossip may still serve blocks.
       peer.gossip_out = {};
-      if (peer.in_router) router_.peer_disconnected(peer.index, now);
-      peer.in_router = false;
-      return;
+      peer.gossip_frame.reset();
+      // A peer without gossip may still serve blocks.
+      if (event.error.code == Code::unsupported) return;
+      peer.gossip_at = now.mono + peer.gossip_delay;
+      peer.gossip_delay = std::min(peer.gossip_delay * 2, config_.redial_most);
+      return mark(peer);
     case StreamUse::Kind::none:
       return;
   }
 }
 
 void Network::disconnect(Peer& peer, std::optional<uint64_t> goodbye, Now now) {
-  if (peer.leaving) return;
+  if (peer.leaving || !peer.used) return;
   peer.leaving = true;
+  // It is no member of the mesh any more, while its last bytes leave.
+  if (peer.in_router) router_.peer_disconnected(peer.index, now);
+  peer.in_router = false;
   if (goodbye && peer.handshake != nullptr) {
     say_goodbye(peer, *goodbye, now);
     peer.leave_at = now.mono + config_.goodbye_timeout;
   } else {
     peer.leave_at = now.mono;
   }
+  peer.close_at = peer.leave_at + config_.goodbye_timeout;
   mark(peer);
+}
+
+// What an honest peer does not do. It may happen to a broken one, but not often.
+void Network::charge(Peer* peer, const Error& error, Now now) {
+  if (error.fault != Fault::peer) {
+    ++stats_.requests_too_slow;
+    return;
+  }
+  ++stats_.violations;
+  if (peer == nullptr || ++peer->violations < config_.max_violations) return;
+  disconnect(*peer, Goodbye::kFault, now);
 }
 
 // The socket is gone, or was never there.
 void Network::remove(Peer& peer, Now now) {
+  // What it sent is told before its end, and while its slot is still its own.
+  drain_gossip(now);
   if (peer.in_router) router_.peer_disconnected(peer.index, now);
   client_.on_peer_gone(peer.number(), now);
   server_.on_peer_gone(peer.number(), now);
+  drain_client(now);
+  drain_server(now);
   if (peer.handshake != nullptr) {
     ++stats_.disconnected;
     --peers_up_;
   }
-  if (!peer.up) {
-    core_.release_peer_down();
-  } else {
-    // Behind what was held for the core before it; without room in between it comes first, and
-    // what is held is then of an older generation, which the core drops and counts.
-    drain_client(now);
-    core_.push_peer_down({peer.handle()});
-  }
+  tell_core_down(peer);
   reactor_.disarm(peer.timer);
   Dial* const redialled = peer.dial;
+  --peers_used_;
   peer.used = peer.in_router = peer.up = peer.leaving = peer.said_closed = false;
-  peer.leave_at = MonoTime::never();
+  peer.leave_at = peer.close_at = peer.gossip_at = MonoTime::never();
+  peer.violations = 0;
+  peer.goodbye.reset();
   peer.dial = nullptr;
   peer.connection.reset();
   peer.handshake.reset();
   peer.uses.clear();
   peer.gossip_in = peer.gossip_out = {};
   peer.gossip_frame.reset();
-  if (redialled != nullptr) redial(*redialled);
+  if (redialled == nullptr) return;
+  redialled->active = false;
+  redial(*redialled);
+}
+
+// PeerDown is the last that the core hears of a peer: it overtakes what was held of others, so what
+// is held of this one goes. If its PeerUp does, the core never knew it.
+void Network::tell_core_down(Peer& peer) {
+  bool known = peer.up;
+  stats_.events_dropped += std::erase_if(held_, [&](const chain::Event& event) {
+    if (peer_of(event) != peer.handle()) return false;
+    if (std::holds_alternative<chain::PeerUp>(event)) known = false;
+    return true;
+  });
+  if (known) {
+    core_.push_peer_down({peer.handle()});
+  } else {
+    core_.release_peer_down();
+  }
 }
 
 // ---- The end of a turn
@@ -387,12 +485,12 @@ void Network::end_of_turn(Now now) { pump(now); }
 
 void Network::pump(Now now) {
   if (router_.poll_timeout() <= now.mono) router_.handle_timeout(now);
-  if (client_.next_deadline() <= now.mono) client_.on_time(now);
-  if (server_.next_deadline() <= now.mono) server_.on_time(now);
+  if (client_.size() > 0 && client_.next_deadline() <= now.mono) client_.on_time(now);
+  if (server_.size() > 0 && server_.next_deadline() <= now.mono) server_.on_time(now);
   // Each step may give another one something to do; a peer is looked at as long as it is marked.
   do {
     flush_held();
-    while (drain_handshakes(now) || drain_client(now) || drain_server(now) || drain_gossip(now)) {
+    while (drain_client(now) || drain_server(now) || drain_gossip(now)) {
     }
     working_.clear();
     working_.swap(dirty_);
@@ -400,16 +498,23 @@ void Network::pump(Now now) {
       Peer& peer = *peers_[index];
       peer.dirty = false;
       if (!peer.used) continue;
-      if (peer.connection->poll_timeout() <= now.mono) peer.connection->handle_timeout(now);
-      if (peer.handshake != nullptr && peer.handshake->next_deadline() <= now.mono) {
-        peer.handshake->on_time(now);
-      }
+      run_deadlines(peer, now);
       poll_connection(peer, now);
+      run_handshake(peer, now);
       flush_gossip(peer, now);
       transmit(peer, now);
     }
   } while (!working_.empty());
   arm_timers(now);
+}
+
+void Network::run_deadlines(Peer& peer, Now now) {
+  if (peer.connection->poll_timeout() <= now.mono) peer.connection->handle_timeout(now);
+  if (peer.leaving) return;
+  if (peer.handshake != nullptr && peer.handshake->next_deadline() <= now.mono) {
+    peer.handshake->on_time(now);
+  }
+  if (peer.gossip_at <= now.mono) open_gossip(peer, now);
 }
 
 void Network::transmit(Peer& peer, Now now) {
@@ -424,18 +529,34 @@ void Network::transmit(Peer& peer, Now now) {
   }
   if (connection.finished() || (peer.said_closed && !connection.wants_transmit())) {
     peer.leaving = true;
+    peer.close_at = MonoTime::never();  // the flush has a limit of its own
     peer.tcp->close_after_flush();
+  } else if (peer.close_at <= now.mono) {
+    ++stats_.forced_closes;
+    peer.close_at = MonoTime::never();
+    peer.tcp->close();
   }
-  MonoTime next = std::min(connection.poll_timeout(), peer.leave_at);
-  if (peer.handshake != nullptr) next = std::min(next, peer.handshake->next_deadline());
-  if (connection.finished() || peer.said_closed) next = MonoTime::never();
+  arm(peer, now);
+}
+
+void Network::arm(Peer& peer, Now now) {
+  const libp2p::Connection& connection = *peer.connection;
+  MonoTime next = peer.leave_at > now.mono ? peer.leave_at : peer.close_at;
+  if (!connection.finished() && !peer.said_closed) {
+    next = std::min({next, connection.poll_timeout(), peer.close_at});
+  }
+  if (!peer.leaving) {
+    next = std::min(next, peer.gossip_at);
+    if (peer.handshake != nullptr) next = std::min(next, peer.handshake->next_deadline());
+  }
   if (next != MonoTime::never()) next = std::max(next, now.mono);
   reactor_.arm(peer.timer, next);
 }
 
 void Network::arm_timers(Now now) {
-  MonoTime next =
-      std::min({router_.poll_timeout(), client_.next_deadline(), server_.next_deadline()});
+  MonoTime next = router_.poll_timeout();
+  if (client_.size() > 0) next = std::min(next, client_.next_deadline());
+  if (server_.size() > 0) next = std::min(next, server_.next_deadline());
   if (!held_.empty()) next = std::min(next, now.mono + kHeldRetry);
   reactor_.arm(timer_, next);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -31,10 +32,12 @@ namespace beamline::node {
 struct NetworkConfig {
   std::optional<Endpoint> listen;
   std::vector<Multiaddr> dial;  // kept connected: dialled again after a loss
-  uint32_t max_peers = 64;
+  uint32_t max_peers = 64;      // of these, one is kept free for each dial that is not connected
+  uint32_t max_violations = 8;  // of one connection; then goodbye
   Duration connect_timeout = seconds(10);
   Duration redial_first = seconds(1);  // doubling to redial_most
   Duration redial_most = seconds(30);
+  Duration gossip_reopen_first = seconds(1);  // a gossip stream that broke; doubling to redial_most
   Duration goodbye_timeout = seconds(1);
   std::string agent_version = "beamline";
 };
@@ -44,14 +47,20 @@ struct NetworkStats {
   uint64_t connected = 0;
   uint64_t disconnected = 0;
   uint64_t refused_peers = 0;    // no slot was free, or no place for its PeerDown
-  uint64_t duplicate_peers = 0;  // a second connection to the same peer
+  uint64_t duplicate_peers = 0;  // one of two connections to the same peer was closed
+  uint64_t peer_faults = 0;      // connections that ended because the peer broke a protocol
+  uint64_t forced_closes = 0;    // the peer did not read our last words
+  uint64_t gossip_reopened = 0;  // streams of ours, after they broke
   uint64_t gossip_blocks = 0;    // handed to the core
   uint64_t gossip_undecodable = 0;
   uint64_t gossip_dropped = 0;  // the core's inbox was full: ignored
   uint64_t chunks = 0;
   uint64_t chunks_undecodable = 0;
-  uint64_t events_held = 0;  // waited for room in the core's inbox
-  uint64_t violations = 0;
+  uint64_t events_held = 0;         // waited for room in the core's inbox
+  uint64_t events_dropped = 0;      // waited for it when their peer went
+  uint64_t violations = 0;          // bad RPCs, requests, answers and gossip
+  uint64_t requests_too_slow = 0;   // of peers, that did not come whole in time
+  uint64_t requests_too_early = 0;  // for blocks, before the status
   uint64_t goodbyes_received = 0;
   uint64_t goodbyes_sent = 0;
   uint64_t published = 0;
@@ -102,9 +111,9 @@ class Network final : public TurnHook, private ListenerHandler {
 
   class Peer;
   struct Dial;
-  // A req/resp request, from its slot: where its stream is and whose it is.
+  // Where a req/resp request's stream is and whose it is. From request() or on_stream() to
+  // close_stream, which may wait behind others while the core has no room.
   struct RequestPlace {
-    uint32_t generation = 0;
     chain::PeerHandle peer;
     libp2p::StreamId stream;
     chain::RequestId chain_id = 0;  // of the core; 0: ours (status, ping, metadata, goodbye)
@@ -121,20 +130,27 @@ class Network final : public TurnHook, private ListenerHandler {
   // network.cc: peers and connections.
   Peer* admit(TcpStream* stream, libp2p::Role role, const PeerId& expected, const Endpoint& remote);
   Peer* find(chain::PeerHandle handle);
+  Peer* find_connected(const PeerId& id, const Peer* but);
   void dial(Dial& dial);
   void redial(Dial& dial);
   void mark(Peer& peer);
   void on_connection_event(Peer& peer, const libp2p::Event& event, Now now);
   void on_connected(Peer& peer, Now now);
+  bool settle_duplicate(Peer& peer, Now now);
+  void open_gossip(Peer& peer, Now now);
   void on_stream_opened(Peer& peer, const libp2p::Event& event, Now now);
   void on_stream_negotiated(Peer& peer, const libp2p::Event& event, Now now);
   void on_stream_data(Peer& peer, const libp2p::Event& event, Now now);
   void on_stream_closed(Peer& peer, const libp2p::Event& event, Now now);
   void on_stream_reset(Peer& peer, const libp2p::Event& event, Now now);
   void disconnect(Peer& peer, std::optional<uint64_t> goodbye, Now now);
+  void charge(Peer* peer, const Error& error, Now now);
   void remove(Peer& peer, Now now);
+  void tell_core_down(Peer& peer);
   void poll_connection(Peer& peer, Now now);
   void transmit(Peer& peer, Now now);
+  void arm(Peer& peer, Now now);
+  void run_deadlines(Peer& peer, Now now);
   void arm_timers(Now now);
   void pump(Now now);
 
@@ -149,14 +165,11 @@ class Network final : public TurnHook, private ListenerHandler {
   // network_requests.cc
   bool drain_client(Now now);
   bool drain_server(Now now);
-  bool drain_handshakes(Now now);
   void on_client_event(reqresp::ClientEvent&& event, Now now);
   void on_chunk(reqresp::ClientEvent&& event, Now now);
-  Slot current_slot(Now now) const;
   void on_client_done(const reqresp::ClientEvent& event, Now now);
   void on_server_event(reqresp::ServerEvent&& event, Now now);
   void on_request(reqresp::ServerEvent&& event, Now now);
-  void on_handshake_action(Peer& peer, const reqresp::Handshake::Action& action, Now now);
   void request(const chain::PeerHandle& peer, chain::RequestId id, reqresp::Protocol protocol,
                Bytes body, Now now);
   void open_stream(const reqresp::ClientEvent& event, Now now);
@@ -164,15 +177,27 @@ class Network final : public TurnHook, private ListenerHandler {
   void write_server(Peer& peer, reqresp::RequestId request, Now now);
   void feed_client(Peer& peer, reqresp::RequestId request, Bytes data, Now now);
   void offer_unread(Now now);
-  void close_place(Peer* peer, RequestPlace& place, bool reset);
-  void respond(chain::PeerHandle peer, chain::ServeId serve, SharedBytes chunk, Now now);
-  void finish_response(chain::PeerHandle peer, chain::ServeId serve, chain::ResponseCode code,
-                       std::string_view text, Now now);
+  void release_stream(Peer* peer, const RequestPlace& place, bool reset);
+  void respond(chain::ServeId serve, SharedBytes chunk, Now now);
+  void finish_response(chain::ServeId serve, chain::ResponseCode code, std::string_view text,
+                       Now now);
   void flush_response(RequestPlace& place, reqresp::RequestId request, Now now);
-  void push_status(Peer& peer);
-  void say_goodbye(Peer& peer, uint64_t reason, Now now);
   RequestPlace* client_place(reqresp::RequestId request);
   RequestPlace* server_place(reqresp::RequestId request);
+  void cancel(const chain::CancelRequest& command, Now now);
+
+  // network_handshake.cc
+  void run_handshake(Peer& peer, Now now);
+  void on_handshake_action(Peer& peer, const reqresp::Handshake::Action& action, Now now);
+  bool ask(Peer& peer, reqresp::Protocol protocol, Bytes body, Now now);
+  // True: it was an answer, or a request, of the handshake's.
+  bool on_handshake_chunk(Peer* peer, const reqresp::ClientEvent& event, Now now);
+  bool on_handshake_request(Peer& peer, const reqresp::ServerEvent& event, Now now);
+  void on_handshake_done(Peer& peer, const reqresp::ClientEvent& event, Now now);
+  void on_status(Peer& peer, const StatusV1& theirs, bool answer, Now now);
+  void push_status(Peer& peer);
+  void say_goodbye(Peer& peer, uint64_t reason, Now now);
+  Slot current_slot(Now now) const;
 
   // To the core, in order; what it refuses is held.
   void push_core(chain::Event&& event);
@@ -198,8 +223,9 @@ class Network final : public TurnHook, private ListenerHandler {
   gossip::TopicIndex block_topic_ = 0;
   std::array<libp2p::ProtocolId, 3> meshsub_{};  // newest first
   std::vector<libp2p::ProtocolId> reqresp_ids_;  // by reqresp::Protocol
-  std::vector<RequestPlace> client_places_;      // by slot
-  std::vector<RequestPlace> server_places_;
+  std::map<reqresp::RequestId, RequestPlace> client_places_;
+  std::map<reqresp::RequestId, RequestPlace> server_places_;
+  std::map<chain::RequestId, reqresp::RequestId> core_requests_;  // until they end
   std::vector<std::unique_ptr<Peer>> peers_;
   std::vector<uint32_t> dirty_;    // slots with something to do
   std::vector<uint32_t> working_;  // of those, the ones that are being looked at
@@ -209,6 +235,7 @@ class Network final : public TurnHook, private ListenerHandler {
   Timer timer_;
   TcpListener* listener_ = nullptr;
   Endpoint listening_;
+  uint32_t peers_used_ = 0;  // connections, in whatever state
   uint32_t peers_up_ = 0;
   bool leaving_ = false;
   NetworkStats stats_;

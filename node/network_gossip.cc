@@ -57,7 +57,9 @@ void Network::on_gossip_message(gossip::Message&& message, Now now) {
   auto block = decode_block(message.data);
   if (!block) {
     ++stats_.gossip_undecodable;
-    return router_.verdict(message.handle, gossip::Verdict::reject, now);
+    router_.verdict(message.handle, gossip::Verdict::reject, now);
+    // Who forwards it has not looked at it.
+    return charge(peers_[message.from].get(), block.error(), now);
   }
   chain::Event event = chain::GossipBlock{.sender = peers_[message.from]->handle(),
                                           .verdict = number_of(message.handle),

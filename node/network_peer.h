@@ -37,8 +37,10 @@ class Network::Peer final : public StreamHandler {
   bool up = false;       // the core knows it
   bool leaving = false;  // goodbye was said, or the connection is closing
   bool said_closed = false;
-  std::optional<uint64_t> goodbye;  // the reason that the peer gave
-  MonoTime leave_at = MonoTime::never();
+  std::optional<uint64_t> goodbye;        // the reason that the peer gave
+  MonoTime leave_at = MonoTime::never();  // then the connection is closed in order,
+  MonoTime close_at = MonoTime::never();  // and then at once, whether the peer reads or not
+  uint32_t violations = 0;
   TcpStream* tcp = nullptr;
   Dial* dial = nullptr;
   std::unique_ptr<libp2p::Connection> connection;
@@ -46,14 +48,18 @@ class Network::Peer final : public StreamHandler {
   std::vector<StreamUse> uses;  // by stream slot
   libp2p::StreamId gossip_in;
   libp2p::StreamId gossip_out;
-  SharedBytes gossip_frame;  // what the stream did not take yet
+  SharedBytes gossip_frame;                // what the stream did not take yet
+  MonoTime gossip_at = MonoTime::never();  // when gossip_out is opened again
+  Duration gossip_delay{};
   Timer timer;
 };
 
 struct Network::Dial {
   Network* network = nullptr;
   Endpoint endpoint;
-  PeerId peer;
+  PeerId peer;   // whom we expect; empty: anyone
+  PeerId found;  // who it was the last time
+  bool active = false;
   Duration delay{};
   Timer timer;
 };

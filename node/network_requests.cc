@@ -1,4 +1,4 @@
-// The network's req/resp: our requests and those of peers, on streams; and each peer's handshake.
+// The network's req/resp: our requests and those of peers, on streams.
 #include <algorithm>
 
 #include "node/network.h"
@@ -7,31 +7,26 @@
 namespace beamline::node {
 
 using reqresp::ClientEvent;
-using reqresp::Handshake;
 using reqresp::Protocol;
 using reqresp::ServerEvent;
 
 // ---- Places: where a request's stream is
 
 Network::RequestPlace* Network::client_place(reqresp::RequestId request) {
-  if (request.slot >= client_places_.size()) return nullptr;
-  RequestPlace& place = client_places_[request.slot];
-  return place.generation == request.generation ? &place : nullptr;
+  const auto found = client_places_.find(request);
+  return found == client_places_.end() ? nullptr : &found->second;
 }
 
 Network::RequestPlace* Network::server_place(reqresp::RequestId request) {
-  if (request.slot >= server_places_.size()) return nullptr;
-  RequestPlace& place = server_places_[request.slot];
-  return place.generation == request.generation ? &place : nullptr;
+  const auto found = server_places_.find(request);
+  return found == server_places_.end() ? nullptr : &found->second;
 }
 
-void Network::close_place(Peer* peer, RequestPlace& place, bool reset) {
-  if (peer != nullptr && place.stream) {
-    if (reset) peer->connection->reset(place.stream);
-    if (StreamUse* use = peer->find_use(place.stream)) *use = {};
-    mark(*peer);
-  }
-  place = {};
+void Network::release_stream(Peer* peer, const RequestPlace& place, bool reset) {
+  if (peer == nullptr || !place.stream) return;
+  if (reset) peer->connection->reset(place.stream);
+  if (StreamUse* use = peer->find_use(place.stream)) *use = {};
+  mark(*peer);
 }
 
 // ---- Our requests
@@ -44,11 +39,23 @@ void Network::request(const chain::PeerHandle& handle, chain::RequestId id, Prot
     return;
   }
   // In the table before a stream is opened: no answer can come too early.
-  RequestPlace& place = client_places_[made->slot];
-  place = {};
-  place.generation = made->generation;
+  RequestPlace& place = client_places_[*made];
   place.peer = handle;
   place.chain_id = id;
+  core_requests_[id] = *made;
+}
+
+// No answer will come for it: it is forgotten at once, unless its stream is still to be closed.
+void Network::cancel(const chain::CancelRequest& command, Now now) {
+  const auto found = core_requests_.find(command.request);
+  if (found == core_requests_.end()) return;
+  const reqresp::RequestId request = found->second;
+  core_requests_.erase(found);
+  RequestPlace* place = client_place(request);
+  if (place == nullptr) return;
+  place->chain_id = 0;
+  client_.cancel(request, now);
+  if (!place->stream) client_places_.erase(request);
 }
 
 bool Network::drain_client(Now now) {
@@ -75,10 +82,11 @@ void Network::on_client_event(ClientEvent&& event, Now now) {
     case ClientEvent::Kind::error:
       return on_client_done(event, now);
     case ClientEvent::Kind::violation:
-      ++stats_.violations;
-      return;
+      return charge(find(handle_of(event.peer)), event.error, now);
     case ClientEvent::Kind::close_stream:
-      if (place != nullptr) close_place(find(place->peer), *place, event.reset);
+      if (place == nullptr) return;
+      release_stream(find(place->peer), *place, event.reset);
+      client_places_.erase(event.request);
       return;
   }
 }
@@ -145,66 +153,40 @@ void Network::offer_unread(Now now) {
 
 void Network::on_chunk(ClientEvent&& event, Now now) {
   RequestPlace* place = client_place(event.request);
-  if (place == nullptr) return;
-  const chain::PeerHandle handle = place->peer;
-  Peer* peer = find(handle);
-  const auto status = [&](const StatusV1& theirs) {
-    peer->handshake->on_status(theirs, status_, current_slot(now), true, now);
-    push_status(*peer);
-  };
-  switch (event.protocol) {
-    case Protocol::status_v1:
-      if (const auto theirs = ssz::decode<StatusV1>(event.payload); peer && theirs) status(*theirs);
-      return;
-    case Protocol::ping_v1:
-      if (const auto ping = ssz::decode<Ping>(event.payload); peer && ping) {
-        peer->handshake->on_ping(ping->seq_number, true, now);
-      }
-      return;
-    case Protocol::metadata_v1:
-      if (const auto theirs = ssz::decode<MetaDataV1>(event.payload); peer && theirs) {
-        peer->handshake->on_metadata(theirs->seq_number);
-      }
-      return;
-    default:
-      break;
-  }
+  if (place == nullptr || on_handshake_chunk(find(place->peer), event, now)) return;
   if (place->chain_id == 0) return;
   auto block = decode_block(event.payload);
   if (block) {
     ++stats_.chunks;
     return push_core(chain::ChunkReceived{
-        .peer = handle, .request = place->chain_id, .block = std::move(*block)});
+        .peer = place->peer, .request = place->chain_id, .block = std::move(*block)});
   }
+  // The core charges the peer for it.
   ++stats_.chunks_undecodable;
   const chain::RequestId id = std::exchange(place->chain_id, 0);
+  core_requests_.erase(id);
+  push_core(chain::RequestFailed{.peer = place->peer, .request = id, .error = block.error()});
   client_.cancel(event.request, now);
-  push_core(chain::RequestFailed{.peer = handle, .request = id, .error = block.error()});
 }
 
 void Network::on_client_done(const ClientEvent& event, Now now) {
   RequestPlace* place = client_place(event.request);
   if (place == nullptr) return;
-  const bool failed = event.kind == ClientEvent::Kind::error;
-  if (const chain::RequestId id = std::exchange(place->chain_id, 0); id != 0) {
-    if (failed) {
-      push_core(chain::RequestFailed{.peer = place->peer, .request = id, .error = event.error});
-    } else {
-      push_core(chain::RequestEnded{.peer = place->peer, .request = id});
-    }
+  const chain::PeerHandle handle = place->peer;
+  const chain::RequestId id = std::exchange(place->chain_id, 0);
+  // It never had a stream, so no close_stream follows.
+  if (!place->stream) client_places_.erase(event.request);
+  if (id == 0) {
+    Peer* peer = find(handle);
+    if (peer != nullptr && peer->handshake != nullptr) on_handshake_done(*peer, event, now);
     return;
   }
-  Peer* peer = find(place->peer);
-  if (peer == nullptr || peer->handshake == nullptr) return;
-  if (event.protocol == Protocol::goodbye_v1) {
-    peer->leave_at = now.mono;
-    mark(*peer);
+  core_requests_.erase(id);
+  if (event.kind == ClientEvent::Kind::error) {
+    push_core(chain::RequestFailed{.peer = handle, .request = id, .error = event.error});
+  } else {
+    push_core(chain::RequestEnded{.peer = handle, .request = id});
   }
-  // An answer without its chunk is no answer.
-  if (!failed && event.index > 0) return;
-  if (event.protocol == Protocol::status_v1) peer->handshake->on_status_failed(now);
-  if (event.protocol == Protocol::ping_v1) peer->handshake->on_ping_failed(now);
-  if (event.protocol == Protocol::metadata_v1) peer->handshake->on_metadata_failed();
 }
 
 // ---- Requests of peers
@@ -233,8 +215,7 @@ void Network::on_server_event(ServerEvent&& event, Now now) {
       push_core(chain::IncomingCancelled{.peer = place->peer, .serve = number_of(event.request)});
       return;
     case ServerEvent::Kind::violation:
-      ++stats_.violations;
-      return;
+      return charge(peer, event.error, now);
     case ServerEvent::Kind::flush:
       if (peer != nullptr) write_server(*peer, event.request, now);
       return;
@@ -244,7 +225,9 @@ void Network::on_server_event(ServerEvent&& event, Now now) {
       mark(*peer);
       return;
     case ServerEvent::Kind::close_stream:
-      return close_place(peer, *place, event.reset);
+      release_stream(peer, *place, event.reset);
+      server_places_.erase(event.request);
+      return;
   }
 }
 
@@ -266,56 +249,31 @@ void Network::on_request(ServerEvent&& event, Now now) {
   Peer* peer = find(handle);
   if (peer == nullptr || peer->handshake == nullptr) return;
   const chain::ServeId serve = number_of(event.request);
-  // The server has checked the body's size, so these decode.
-  switch (event.protocol) {
-    case Protocol::status_v1:
-      respond(handle, serve, SharedBytes::copy(ssz::encode_fixed(status_)), now);
-      if (const auto theirs = ssz::decode<StatusV1>(event.body)) {
-        peer->handshake->on_status(*theirs, status_, current_slot(now), false, now);
-        push_status(*peer);
-      }
-      break;
-    case Protocol::ping_v1:
-      respond(handle, serve,
-              SharedBytes::copy(ssz::encode_fixed(Ping{.seq_number = metadata_.seq_number})), now);
-      if (const auto ping = ssz::decode<Ping>(event.body)) {
-        peer->handshake->on_ping(ping->seq_number, false, now);
-      }
-      break;
-    case Protocol::metadata_v1:
-      respond(handle, serve, SharedBytes::copy(ssz::encode_fixed(metadata_)), now);
-      break;
-    case Protocol::metadata_v2: {
-      const MetaDataV2 metadata{.seq_number = metadata_.seq_number, .attnets = metadata_.attnets};
-      respond(handle, serve, SharedBytes::copy(ssz::encode_fixed(metadata)), now);
-      break;
-    }
-    case Protocol::goodbye_v1:
-      ++stats_.goodbyes_received;
-      if (const auto bye = ssz::decode<Goodbye>(event.body)) peer->goodbye = bye->reason;
-      peer->handshake->on_goodbye();
-      disconnect(*peer, std::nullopt, now);
-      break;
-    case Protocol::blocks_by_root_v1:
-    case Protocol::blocks_by_root_v2: {
-      chain::IncomingByRoot request{.peer = handle, .serve = serve, .roots = {}};
-      for (size_t at = 0; at < event.body.size(); at += Root::kSize) {
-        request.roots.push_back(Root::load(event.body.data() + at));
-      }
-      return push_core(std::move(request));
-    }
-    case Protocol::blocks_by_range_v1:
-    case Protocol::blocks_by_range_v2: {
-      const auto range = ssz::decode<BlocksByRange>(event.body);
-      if (!range) return;
-      return push_core(chain::IncomingByRange{
-          .peer = handle, .serve = serve, .start_slot = range->start_slot, .count = range->count});
-    }
+  if (on_handshake_request(*peer, event, now)) {
+    return finish_response(serve, chain::ResponseCode::success, {}, now);
   }
-  finish_response(handle, serve, chain::ResponseCode::success, {}, now);
+  if (!peer->up) {
+    ++stats_.requests_too_early;
+    const auto code = chain::ResponseCode::resource_unavailable;
+    return finish_response(serve, code, "status first", now);
+  }
+  // The server has checked the body's size, so it decodes.
+  if (event.protocol == Protocol::blocks_by_root_v1 ||
+      event.protocol == Protocol::blocks_by_root_v2) {
+    chain::IncomingByRoot request{.peer = handle, .serve = serve, .roots = {}};
+    request.roots.reserve(event.body.size() / Root::kSize);
+    for (size_t at = 0; at < event.body.size(); at += Root::kSize) {
+      request.roots.push_back(Root::load(event.body.data() + at));
+    }
+    return push_core(std::move(request));
+  }
+  const auto range = ssz::decode<BlocksByRange>(event.body);
+  if (!range) return;
+  push_core(chain::IncomingByRange{
+      .peer = handle, .serve = serve, .start_slot = range->start_slot, .count = range->count});
 }
 
-void Network::respond(chain::PeerHandle, chain::ServeId serve, SharedBytes chunk, Now now) {
+void Network::respond(chain::ServeId serve, SharedBytes chunk, Now now) {
   RequestPlace* place = server_place(request_of(serve));
   if (place == nullptr) return;
   place->chunks.push_back(std::move(chunk));
@@ -341,8 +299,8 @@ void Network::flush_response(RequestPlace& place, reqresp::RequestId request, No
   }
 }
 
-void Network::finish_response(chain::PeerHandle, chain::ServeId serve, chain::ResponseCode code,
-                              std::string_view text, Now now) {
+void Network::finish_response(chain::ServeId serve, chain::ResponseCode code, std::string_view text,
+                              Now now) {
   const reqresp::RequestId request = request_of(serve);
   RequestPlace* place = server_place(request);
   if (place == nullptr) return;
@@ -352,83 +310,6 @@ void Network::finish_response(chain::PeerHandle, chain::ServeId serve, chain::Re
   }
   place->end_owed = true;
   flush_response(*place, request, now);
-}
-
-// ---- Handshakes
-
-Slot Network::current_slot(Now now) const {
-  if (now.wall < spec_.genesis_time) return 0;
-  return static_cast<Slot>((now.wall - spec_.genesis_time).ns / spec_.slot_duration.ns);
-}
-
-bool Network::drain_handshakes(Now now) {
-  bool any = false;
-  for (const auto& peer : peers_) {
-    if (!peer->used || peer->handshake == nullptr) continue;
-    while (auto action = peer->handshake->poll_action()) {
-      any = true;
-      on_handshake_action(*peer, *action, now);
-    }
-  }
-  return any;
-}
-
-void Network::on_handshake_action(Peer& peer, const Handshake::Action& action, Now now) {
-  const auto ask = [&](Protocol protocol, Bytes body) {
-    const auto made = client_.request(peer.number(), protocol, body, now);
-    if (!made) return false;
-    RequestPlace& place = client_places_[made->slot];
-    place = {};
-    place.generation = made->generation;
-    place.peer = peer.handle();
-    return true;
-  };
-  mark(peer);
-  switch (action.kind) {
-    case Handshake::Action::Kind::send_status:
-      if (!ask(Protocol::status_v1, ssz::encode_fixed(status_))) {
-        peer.handshake->on_status_failed(now);
-      }
-      return;
-    case Handshake::Action::Kind::send_ping:
-      if (!ask(Protocol::ping_v1, ssz::encode_fixed(Ping{metadata_.seq_number}))) {
-        peer.handshake->on_ping_failed(now);
-      }
-      return;
-    case Handshake::Action::Kind::request_metadata:
-      if (!ask(Protocol::metadata_v1, {})) peer.handshake->on_metadata_failed();
-      return;
-    case Handshake::Action::Kind::ready:
-      if (peer.up) return;
-      peer.up = true;
-      push_core(chain::PeerUp{peer.handle()});
-      push_status(peer);
-      return;
-    case Handshake::Action::Kind::goodbye:
-      return disconnect(peer, action.reason, now);
-  }
-}
-
-void Network::push_status(Peer& peer) {
-  const auto& status = peer.handshake->peer_status();
-  if (!peer.up || !status) return;
-  push_core(
-      chain::PeerStatus{.peer = peer.handle(),
-                        .finalized_root = status->finalized_root,
-                        .finalized_slot = status->finalized_epoch * spec_.preset->slots_per_epoch,
-                        .head_root = status->head_root,
-                        .head_slot = status->head_slot});
-}
-
-void Network::say_goodbye(Peer& peer, uint64_t reason, Now now) {
-  const auto made = client_.request(peer.number(), Protocol::goodbye_v1,
-                                    ssz::encode_fixed(Goodbye{.reason = reason}), now);
-  if (!made) return;
-  ++stats_.goodbyes_sent;
-  RequestPlace& place = client_places_[made->slot];
-  place = {};
-  place.generation = made->generation;
-  place.peer = peer.handle();
 }
 
 // ---- Commands of the core
@@ -450,25 +331,15 @@ void Network::execute(chain::Command&& command) {
       const BlocksByRange body{.start_slot = c.start_slot, .count = c.count, .step = 1};
       self.request(c.peer, c.request, Protocol::blocks_by_range_v1, ssz::encode_fixed(body), now);
     }
-    void operator()(chain::CancelRequest&& c) {
-      const auto at = std::ranges::find_if(self.client_places_, [&](const RequestPlace& place) {
-        return place.chain_id == c.request && place.peer == c.peer;
-      });
-      if (at == self.client_places_.end()) return;
-      at->chain_id = 0;
-      const auto slot = static_cast<uint32_t>(at - self.client_places_.begin());
-      self.client_.cancel({slot, at->generation}, now);
-    }
+    void operator()(chain::CancelRequest&& c) { self.cancel(c, now); }
     void operator()(chain::RespondChunk&& c) {
       if (RequestPlace* place = self.server_place(request_of(c.serve))) place->serving = true;
-      self.respond(c.peer, c.serve, std::move(c.signed_bytes), now);
+      self.respond(c.serve, std::move(c.signed_bytes), now);
     }
     void operator()(chain::RespondEnd&& c) {
-      self.finish_response(c.peer, c.serve, chain::ResponseCode::success, {}, now);
+      self.finish_response(c.serve, chain::ResponseCode::success, {}, now);
     }
-    void operator()(chain::RespondError&& c) {
-      self.finish_response(c.peer, c.serve, c.code, c.text, now);
-    }
+    void operator()(chain::RespondError&& c) { self.finish_response(c.serve, c.code, c.text, now); }
     void operator()(chain::GossipVerdict&& c) {
       const gossip::MessageHandle handle{static_cast<uint32_t>(c.verdict >> 32),
                                          static_cast<uint32_t>(c.verdict)};
