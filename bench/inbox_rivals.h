@@ -54,8 +54,8 @@ class OurQueue {
   class Producer {
    public:
     explicit Producer(Inbox<Message>::Producer handle) : handle_(std::move(handle)) {}
-    bool push(const Message& message) {
-      return handle_.try_push(0, Message(message)) == PushResult::ok;
+    bool push(Message& message) {
+      return handle_.try_push(0, std::move(message)) == PushResult::ok;
     }
     // As many as fit; returns how many.
     size_t push_burst(std::span<Message> messages) {
@@ -78,7 +78,7 @@ class OurQueue {
   }
 
  private:
-  InboxPort<Message> port_;
+  InboxPort<Message, Receiver> port_;
   uint32_t nodes_;
 };
 

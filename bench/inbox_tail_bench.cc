@@ -35,7 +35,7 @@ struct Times {
 template <class Producer>
 void produce(Producer& producer, uint32_t id, Times& times) {
   for (uint32_t number = 0; number < kEach; ++number) {
-    const Message message{.producer = id, .number = number, .words = {number, 2, 3}};
+    Message message{.producer = id, .number = number, .words = {number, 2, 3}};
     for (;;) {
       const uint64_t wakes = producer.wakes();
       const uint64_t start = nanoseconds_now();

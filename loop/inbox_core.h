@@ -4,7 +4,8 @@
 //     head = null     the owner is awake and nothing is queued
 //          = kIdle    the owner sleeps, or is about to: the next push must wake it
 //          = kClosed  no push is accepted any more
-//          = node     newest first; each node links to the one pushed before it
+//          = link     newest first; each links to the one pushed before it. What a link stands for
+//                     (one message, or a whole batch) is its owner's business
 //
 // Push, sleep and close are all read-modify-writes of this word, so its modification order decides
 // every race: either the owner's attempt to sleep fails because a push came first, or the push
@@ -102,31 +103,6 @@ class InboxCore {
   static Link* idle() { return reinterpret_cast<Link*>(uintptr_t{1}); }
   static Link* closed() { return reinterpret_cast<Link*>(uintptr_t{2}); }
 
-  typename Policy::template Atomic<Link*> head_{nullptr};
-};
-
-// Spent nodes on their way home, from the owner of an inbox to one producer. It is only ever taken
-// whole: popping single nodes would be open to ABA.
-template <class Policy = StdAtomics>
-class ReturnStack {
- public:
-  using Link = InboxLink<Policy>;
-
-  // Owner of the inbox.
-  void give(Link* newest, Link* oldest) {
-    Link* head = head_.load(std::memory_order::relaxed);
-    do {
-      oldest->next = head;
-    } while (
-        !head_.compare_exchange_weak(head, newest, Policy::kPublish, std::memory_order::relaxed));
-  }
-  // The producer. Null, or a list in no order that matters.
-  Link* take_all() {
-    if (head_.load(std::memory_order::relaxed) == nullptr) return nullptr;
-    return head_.exchange(nullptr, std::memory_order::acquire);
-  }
-
- private:
   typename Policy::template Atomic<Link*> head_{nullptr};
 };
 

@@ -6,6 +6,9 @@ namespace beamline {
 // ---- Producer
 
 namespace inbox_detail {
+// How many payloads a push that finds its slab empty takes home and destroys at once, at most.
+inline constexpr uint64_t kTakeHome = 64;
+
 // Says when two threads use one handle at once. Not a lock: it asserts.
 template <class Flag>
 class Busy {
@@ -24,78 +27,71 @@ class Busy {
 }  // namespace inbox_detail
 
 template <class Msg, class Policy>
-typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::Producer::take(uint8_t klass, size_t bytes,
-                                                                      PushResult& why) {
+inline bool Inbox<Msg, Policy>::Producer::make_room(uint8_t klass, size_t bytes) {
   BL_CHECK(klass < kMaxInboxClasses);
-  Slab& slab = block_->slabs[klass];
-  Link* first = slab.free;
-  if (first == nullptr || slab.bytes_left < bytes) return take_returned(klass, bytes, why);
-  Node* node = static_cast<Node*>(first);
-  slab.free = node->next;
-  --slab.free_nodes;
-  slab.bytes_left -= bytes;
-  node->bytes = bytes;
-  unpoison(node->storage, sizeof node->storage);
-  return node;
-}
-
-// From what came home, one by one: a node is touched once, when it is needed, and goes out again
-// without a detour over the slab.
-template <class Msg, class Policy>
-typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::Producer::take_returned(uint8_t klass,
-                                                                               size_t bytes,
-                                                                               PushResult& why) {
-  Slab& slab = block_->slabs[klass];
-  while (Node* node = next_home(block_)) {
-    const size_t bytes_left = slab.bytes_left + node->bytes;
-    if (node->klass == klass && bytes_left >= bytes) {
-      slab.bytes_left = bytes_left - bytes;
-      node->bytes = bytes;
-      return node;
-    }
-    free_node(node);
-    // A node that came home to another class, or brought too few bytes.
-    Link* first = slab.free;
-    if (first != nullptr && slab.bytes_left >= bytes) return take(klass, bytes, why);
-  }
-  Link* first = slab.free;
-  ++(first == nullptr ? block_->stats.full_nodes : block_->stats.full_bytes);
-  why = closed() ? PushResult::closed : PushResult::full;
-  return nullptr;
+  if (block_->slabs[klass].has(bytes)) [[likely]]
+    return true;
+  return take_home_for(klass, bytes);
 }
 
 template <class Msg, class Policy>
-PushResult Inbox<Msg, Policy>::Producer::publish(Link* newest, Link* oldest) {
-  switch (shared_->core.push_chain(newest, oldest)) {
-    case InboxCore<Policy>::Pushed::closed:
-      return PushResult::closed;
-    case InboxCore<Policy>::Pushed::ok_wake:
-      ++block_->stats.wakes;
-      shared_->waker->wake();
-      break;
-    case InboxCore<Policy>::Pushed::ok:
-      break;
+bool Inbox<Msg, Policy>::Producer::take_home_for(uint8_t klass, size_t bytes) {
+  Slab& slab = block_->slabs[klass];
+  uint64_t before;
+  do {
+    before = slab.came_home;
+    // Without destructors and bytes to add up, all of them cost no more than one.
+    const bool all = std::is_trivially_destructible_v<Msg> && slab.bytes == nullptr;
+    take_home(block_, klass, all ? UINT64_MAX : inbox_detail::kTakeHome);
+    if (slab.has(bytes)) return true;
+  } while (slab.came_home != before);
+  ++(slab.free_nodes == 0 ? block_->stats.full_nodes : block_->stats.full_bytes);
+  return false;
+}
+
+template <class Msg, class Policy>
+inline PushResult Inbox<Msg, Policy>::Producer::publish(Node* newest, Node* oldest) {
+  const auto pushed = shared_->core.push_chain(newest, oldest);
+  if (pushed != InboxCore<Policy>::Pushed::ok) [[unlikely]] {
+    if (pushed == InboxCore<Policy>::Pushed::closed) return PushResult::closed;
+    ++block_->stats.wakes;
+    shared_->waker->wake();
   }
   ++block_->stats.chains;
   return PushResult::ok;
 }
 
+// REQUIRES: the next node is free, or reserved, and its bytes are accounted for.
 template <class Msg, class Policy>
-PushResult Inbox<Msg, Policy>::Producer::try_push(uint8_t klass, Msg&& message, size_t bytes) {
-  inbox_detail::Busy busy(block_->busy);
-  BL_CHECK(block_->staged_newest == nullptr);
-  PushResult result = PushResult::full;
-  Node* node = take(klass, bytes, result);
-  if (node == nullptr) return result;
-  new (node->storage) Msg(std::move(message));
-  result = publish(node, node);
-  if (result == PushResult::ok) {
+inline PushResult Inbox<Msg, Policy>::Producer::push_next(uint8_t klass, Msg& message,
+                                                          size_t bytes) {
+  Slab& slab = block_->slabs[klass];
+  Node* node = slab.headers + slab.next;
+  unpoison(node->first, sizeof(Msg));
+  Msg* made = new (node->first) Msg(std::move(message));
+  if (slab.bytes != nullptr) slab.bytes[slab.next] = bytes;
+  node->count = 1;
+  const PushResult result = publish(node, node);
+  if (result == PushResult::ok) [[likely]] {
+    slab.next = slab.after(slab.next);
     ++block_->stats.pushed;
   } else {
-    message = std::move(node->value());
-    node->value().~Msg();
-    free_node(node);
+    message = std::move(*made);
+    made->~Msg();
+    poison(node->first, sizeof(Msg));
   }
+  return result;
+}
+
+template <class Msg, class Policy>
+inline PushResult Inbox<Msg, Policy>::Producer::try_push(uint8_t klass, Msg&& message,
+                                                         size_t bytes) {
+  inbox_detail::Busy busy(block_->busy);
+  BL_CHECK(block_->staged_newest == nullptr);
+  if (!make_room(klass, bytes)) return refused();
+  const PushResult result = push_next(klass, message, bytes);
+  if (result == PushResult::ok) [[likely]]
+    block_->slabs[klass].take(1, bytes);
   return result;
 }
 
@@ -103,72 +99,104 @@ template <class Msg, class Policy>
 std::optional<typename Inbox<Msg, Policy>::Reservation> Inbox<Msg, Policy>::Producer::reserve(
     uint8_t klass, size_t bytes) {
   inbox_detail::Busy busy(block_->busy);
-  PushResult why = PushResult::full;
-  Node* node = take(klass, bytes, why);
-  if (node == nullptr) return std::nullopt;
+  if (!make_room(klass, bytes)) return std::nullopt;
+  block_->slabs[klass].take(1, bytes);
   ++block_->reserved;
-  return Reservation(node);
+  return Reservation(block_, klass, bytes);
 }
 
 template <class Msg, class Policy>
 PushResult Inbox<Msg, Policy>::Producer::push(Reservation& reservation, Msg&& message) {
   inbox_detail::Busy busy(block_->busy);
-  Node* node = reservation.node_;
-  BL_CHECK(node != nullptr && node->home == block_ && block_->staged_newest == nullptr);
-  new (node->storage) Msg(std::move(message));
-  const PushResult result = publish(node, node);
+  BL_CHECK(reservation.home_ == block_ && block_->staged_newest == nullptr);
+  const PushResult result = push_next(reservation.klass_, message, reservation.bytes_);
   if (result == PushResult::ok) {
-    reservation.node_ = nullptr;
+    reservation.home_ = nullptr;
     --block_->reserved;
-    ++block_->stats.pushed;
-  } else {
-    message = std::move(node->value());
-    node->value().~Msg();
   }
   return result;
 }
 
 template <class Msg, class Policy>
 PushResult Inbox<Msg, Policy>::Producer::stage(uint8_t klass, Msg&& message, size_t bytes) {
-  if (stage_all(klass, {&message, 1}, bytes) == 1) return PushResult::ok;
-  return closed() ? PushResult::closed : PushResult::full;
+  inbox_detail::Busy busy(block_->busy);
+  if (!make_room(klass, bytes)) return refused();
+  stage_row(klass, &message, 1, bytes);
+  return PushResult::ok;
 }
 
 template <class Msg, class Policy>
 size_t Inbox<Msg, Policy>::Producer::stage_all(uint8_t klass, std::span<Msg> messages,
                                                size_t bytes_each) {
   inbox_detail::Busy busy(block_->busy);
-  PushResult why = PushResult::ok;
-  Link* newest = block_->staged_newest;
   size_t done = 0;
-  for (; done < messages.size(); ++done) {
-    Node* node = take(klass, bytes_each, why);
-    if (node == nullptr) break;
-    new (node->storage) Msg(std::move(messages[done]));
-    node->next = newest;
-    if (newest == nullptr) block_->staged_oldest = node;
-    newest = node;
+  while (done < messages.size() && make_room(klass, bytes_each)) {
+    const Slab& slab = block_->slabs[klass];
+    size_t fit = std::min(slab.free_nodes, slab.nodes - slab.next);
+    if (slab.bytes != nullptr && bytes_each != 0) {
+      fit = std::min(fit, slab.bytes_left / bytes_each);
+    }
+    const size_t count = std::min(fit, messages.size() - done);
+    stage_row(klass, messages.data() + done, static_cast<uint32_t>(count), bytes_each);
+    done += count;
   }
-  block_->staged_newest = newest;
-  block_->staged += static_cast<uint32_t>(done);
   return done;
+}
+
+template <class Msg, class Policy>
+inline void Inbox<Msg, Policy>::Producer::stage_row(uint8_t klass, Msg* messages, uint32_t count,
+                                                    size_t bytes_each) {
+  Slab& slab = block_->slabs[klass];
+  Node* node = slab.headers + slab.next;
+  unpoison(node->first, count * sizeof(Msg));
+  std::uninitialized_move_n(messages, count, node->first);
+  if (slab.bytes != nullptr) std::fill_n(slab.bytes.get() + slab.next, count, bytes_each);
+  slab.next += count;
+  if (slab.next == slab.nodes) slab.next = 0;
+  slab.take(count, bytes_each);
+  block_->staged += count;
+  Node* newest = block_->staged_newest;
+  if (newest != nullptr) {
+    const uint32_t before = newest->count;
+    if (newest + before == node) {
+      newest->count = before + count;
+      return;
+    }
+  } else {
+    block_->staged_oldest = node;
+  }
+  node->count = count;
+  node->next = newest;
+  block_->staged_newest = node;
 }
 
 template <class Msg, class Policy>
 PushResult Inbox<Msg, Policy>::Producer::commit() {
   inbox_detail::Busy busy(block_->busy);
-  Link* newest = std::exchange(block_->staged_newest, nullptr);
-  Link* oldest = std::exchange(block_->staged_oldest, nullptr);
+  Node* newest = std::exchange(block_->staged_newest, nullptr);
+  Node* oldest = std::exchange(block_->staged_oldest, nullptr);
   const uint32_t staged = std::exchange(block_->staged, 0);
   if (newest == nullptr) return PushResult::ok;
   const PushResult result = publish(newest, oldest);
-  if (result == PushResult::ok) {
+  if (result == PushResult::ok) [[likely]] {
     block_->stats.pushed += staged;
   } else {
     oldest->next = nullptr;  // a refused attempt may have linked it to what was queued
-    take_home(block_, newest);
+    drop_staged(newest);
   }
   return result;
+}
+
+template <class Msg, class Policy>
+void Inbox<Msg, Policy>::Producer::drop_staged(Node* newest) {
+  while (newest != nullptr) {
+    Slab& slab = block_->slabs[newest->klass];
+    const uint32_t count = newest->count;
+    slab.next = static_cast<uint32_t>(newest - slab.headers);
+    slab.vacate(slab.next, count);
+    Link* older = newest->next;
+    newest = static_cast<Node*>(older);
+  }
 }
 
 template <class Msg, class Policy>
@@ -185,7 +213,6 @@ Inbox<Msg, Policy>::Producer::~Producer() {
   BL_CHECK(block_->reserved == 0);
   // From a push that succeeds on, the block is the inbox's.
   Block* block = std::exchange(block_, nullptr);
-  block->death.bytes = block->stats.pushed;
   switch (shared_->core.push_chain(&block->death, &block->death)) {
     case InboxCore<Policy>::Pushed::ok_wake:
       shared_->waker->wake();
@@ -201,30 +228,39 @@ Inbox<Msg, Policy>::Producer::~Producer() {
 // ---- Gate
 
 template <class Msg, class Policy>
+void Inbox<Msg, Policy>::Slab::make(Block* block, uint8_t klass, const InboxClass& limits) {
+  free_nodes = nodes = limits.nodes;
+  bytes_left = limits.bytes;
+  if (nodes == 0) return;
+  if (bytes_left != SIZE_MAX) bytes = std::make_unique<size_t[]>(nodes);
+  const size_t lines = (sizeof(Msg) * nodes + kLineSize - 1) / kLineSize;
+  places = std::make_unique_for_overwrite<Line[]>(lines);
+  // One more than places, so that the last header of a slab never borders on another slab's first.
+  owned_headers = std::make_unique<Node[]>(size_t{nodes} + 1);
+  headers = owned_headers.get();
+  for (uint32_t i = 0; i < nodes; ++i) {
+    Node& node = headers[i];
+    node.first = reinterpret_cast<Msg*>(places.get()) + i;
+    node.home = block;
+    node.klass = klass;
+    node.lane = limits.lane;
+  }
+  poison(places.get(), lines * kLineSize);
+}
+
+template <class Msg, class Policy>
 std::optional<typename Inbox<Msg, Policy>::Producer> Inbox<Msg, Policy>::Gate::make_producer(
     std::span<const InboxClass> classes) const {
   BL_CHECK(classes.size() <= kMaxInboxClasses);
-  if (shared_->blocks.fetch_add(1, std::memory_order::relaxed) >= kMaxInboxProducers) {
-    shared_->blocks.fetch_sub(1, std::memory_order::relaxed);
-    shared_->refused.fetch_add(1, std::memory_order::relaxed);
+  if (shared_->blocks.fetch_add(1, std::memory_order_relaxed) >= kMaxInboxProducers) {
+    shared_->blocks.fetch_sub(1, std::memory_order_relaxed);
+    shared_->refused.fetch_add(1, std::memory_order_relaxed);
     return std::nullopt;
   }
   auto block = std::make_unique<Block>();
   for (size_t klass = 0; klass < classes.size(); ++klass) {
     BL_CHECK(classes[klass].lane < kMaxInboxLanes);
-    Slab& slab = block->slabs[klass];
-    slab.bytes_left = classes[klass].bytes;
-    slab.free_nodes = classes[klass].nodes;
-    slab.nodes = std::make_unique<Node[]>(classes[klass].nodes);
-    for (uint32_t i = classes[klass].nodes; i > 0; --i) {
-      Node& node = slab.nodes[i - 1];
-      node.home = block.get();
-      node.klass = static_cast<uint8_t>(klass);
-      node.lane = classes[klass].lane;
-      node.next = slab.free;
-      slab.free = &node;
-      poison(node.storage, sizeof node.storage);
-    }
+    block->slabs[klass].make(block.get(), static_cast<uint8_t>(klass), classes[klass]);
   }
   block->birth.home = block.get();
   block->birth.kind = Kind::birth;
@@ -232,7 +268,7 @@ std::optional<typename Inbox<Msg, Policy>::Producer> Inbox<Msg, Policy>::Gate::m
   block->death.kind = Kind::death;
   switch (shared_->core.push_chain(&block->birth, &block->birth)) {
     case InboxCore<Policy>::Pushed::closed:
-      shared_->blocks.fetch_sub(1, std::memory_order::relaxed);
+      shared_->blocks.fetch_sub(1, std::memory_order_relaxed);
       return std::nullopt;
     case InboxCore<Policy>::Pushed::ok_wake:
       shared_->waker->wake();
@@ -243,60 +279,51 @@ std::optional<typename Inbox<Msg, Policy>::Producer> Inbox<Msg, Policy>::Gate::m
   return Producer(shared_, block.release());
 }
 
-// ---- Nodes and blocks
+// ---- Slabs and blocks
 
+// The messages from `index` on are destroyed, their nodes and bytes free again. REQUIRES: they do
+// not run over the end of the ring.
 template <class Msg, class Policy>
-void Inbox<Msg, Policy>::free_node(Node* node) {
-  Slab& slab = node->home->slabs[node->klass];
-  slab.bytes_left += node->bytes;
-  ++slab.free_nodes;
-  node->next = slab.free;
-  slab.free = node;
-  poison(node->storage, sizeof node->storage);
+void Inbox<Msg, Policy>::Slab::vacate(uint32_t index, uint32_t count) {
+  Msg* first = headers[index].first;
+  std::destroy_n(first, count);
+  poison(first, count * sizeof(Msg));
+  free_nodes += count;
+  if (bytes == nullptr) return;
+  for (uint32_t i = index; i < index + count; ++i) bytes_left += bytes[i];
 }
 
 template <class Msg, class Policy>
-void Inbox<Msg, Policy>::cancel_reservation(Node* node) {
-  --node->home->reserved;
-  free_node(node);
+void Inbox<Msg, Policy>::cancel_reservation(Reservation& reservation) {
+  --reservation.home_->reserved;
+  reservation.home_->slabs[reservation.klass_].give_back(reservation.bytes_);
 }
 
-// The next node that came home, its payload destroyed; null if there is none.
+// At most so many of those that the inbox has returned.
 template <class Msg, class Policy>
-typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::next_home(Block* block) {
-  Link* first = block->returned;
-  if (first == nullptr) {
-    first = block->returns.take_all();
-    if (first == nullptr) return nullptr;
+void Inbox<Msg, Policy>::take_home(Block* block, uint8_t klass, uint64_t at_most) {
+  Slab& slab = block->slabs[klass];
+  const uint64_t returned = block->returned[klass].load(std::memory_order::acquire);
+  uint64_t left = std::min(returned - slab.came_home, at_most);
+  BL_CHECK(left <= slab.nodes);
+  while (left > 0) {
+    const auto row = static_cast<uint32_t>(std::min<uint64_t>(left, slab.nodes - slab.oldest));
+    slab.vacate(slab.oldest, row);
+    slab.oldest += row;
+    if (slab.oldest == slab.nodes) slab.oldest = 0;
+    slab.came_home += row;
+    left -= row;
   }
-  Node* node = static_cast<Node*>(first);
-  node->prefetch(kPrefetch);
-  block->returned = node->next;
-  BL_CHECK(node->home == block);
-  node->value().~Msg();
-  return node;
 }
 
 template <class Msg, class Policy>
 void Inbox<Msg, Policy>::take_all_home(Block* block) {
-  while (Node* node = next_home(block)) free_node(node);
-}
-
-// What a chain that was refused held.
-template <class Msg, class Policy>
-void Inbox<Msg, Policy>::take_home(Block* block, Link* list) {
-  while (list != nullptr) {
-    Node* node = static_cast<Node*>(list);
-    list = node->next;
-    BL_CHECK(node->home == block);
-    node->value().~Msg();
-    free_node(node);
-  }
+  for (uint8_t klass = 0; klass < kMaxInboxClasses; ++klass) take_home(block, klass, UINT64_MAX);
 }
 
 template <class Msg, class Policy>
 void Inbox<Msg, Policy>::release(Shared& shared, Block* block, uint32_t holders) {
-  if (block->holders.fetch_sub(holders, std::memory_order::acq_rel) != holders) return;
+  if (block->holders.fetch_sub(holders, std::memory_order_acq_rel) != holders) return;
   take_all_home(block);
   delete block;
   shared.blocks.fetch_sub(1, std::memory_order::relaxed);
@@ -318,6 +345,25 @@ void Inbox<Msg, Policy>::set_lane_weights(std::span<const uint32_t> weights) {
   }
 }
 
+// Makes one of all the batches that lie side by side from `node` down and were pushed one after the
+// other: its header, which links to what was pushed before them.
+template <class Msg, class Policy>
+inline typename Inbox<Msg, Policy>::Node* Inbox<Msg, Policy>::merge_older(Node* node) {
+  const uint32_t count = node->count;
+  uint32_t merged = count;
+  for (;;) {
+    Link* link = node->next;
+    Node* older = static_cast<Node*>(link);
+    if (older == nullptr) break;
+    const uint32_t more = older->count;
+    if (older + more != node) break;
+    merged += more;
+    node = older;
+  }
+  if (merged != count) node->count = merged;
+  return node;
+}
+
 // Sorts what was taken into the lanes: one pass, newest first, each lane's part put in front of
 // what this pass found, then all behind what was there.
 template <class Msg, class Policy>
@@ -325,32 +371,26 @@ void Inbox<Msg, Policy>::accept(Link* newest) {
   if (newest == nullptr) return;
   ++stats_.takes;
   std::array<Lane, kMaxInboxLanes> found;
-  Link* deaths = nullptr;
-  for (Node* node = static_cast<Node*>(newest); node != nullptr;) {
-    if (node->kind != Kind::message) {
-      Link* older = node->next;
+  Node* deaths = nullptr;
+  while (newest != nullptr) {
+    Node* node = static_cast<Node*>(newest);
+    if (node->kind != Kind::message) [[unlikely]] {
+      newest = node->next;
       if (node->kind == Kind::birth) {
         accept_birth(node->home);
       } else {
         node->next = deaths;
         deaths = node;
       }
-      node = static_cast<Node*>(older);
       continue;
     }
-    const uint8_t index = node->lane;
-    Lane& lane = found[index];
+    node = merge_older(node);
+    newest = node->next;
+    Lane& lane = found[node->lane];
     if (lane.newest == nullptr) lane.newest = node;
-    Link* oldest = lane.oldest;
-    do {
-      node->prefetch(-kPrefetch);
-      Link* older = node->next;
-      node->next = oldest;
-      oldest = node;
-      ++lane.count;
-      node = static_cast<Node*>(older);
-    } while (node != nullptr && node->kind == Kind::message && node->lane == index);
-    lane.oldest = oldest;
+    node->next = lane.oldest;
+    lane.oldest = node;
+    lane.count += node->count;
   }
   for (size_t i = 0; i < kMaxInboxLanes; ++i) {
     if (found[i].count == 0) continue;
@@ -376,18 +416,18 @@ void Inbox<Msg, Policy>::accept_birth(Block* block) {
 }
 
 template <class Msg, class Policy>
-void Inbox<Msg, Policy>::accept_deaths(Link* deaths) {
+void Inbox<Msg, Policy>::accept_deaths(Node* deaths) {
   while (deaths != nullptr) {
-    Node* node = static_cast<Node*>(deaths);
-    deaths = node->next;
-    Block* block = node->home;
-    block->last_spent = node->bytes;
-    // With spent nodes it is in that list, which return_spent() empties.
-    if (block->spent == block->last_spent && block->spent_newest == nullptr) bury(block);
+    Block* block = deaths->home;
+    Link* more = deaths->next;
+    deaths = static_cast<Node*>(more);
+    block->last_spent = block->stats.pushed;
+    // With news for its producer it is in that list, which return_spent() empties.
+    if (block->all_ran() && block->spent_classes == 0) bury(block);
   }
 }
 
-// The handle is dead and its last node came home.
+// The handle is dead and its last message has run.
 template <class Msg, class Policy>
 void Inbox<Msg, Policy>::bury(Block* block) {
   if (block->next != nullptr) block->next->previous = block->previous;
@@ -396,40 +436,39 @@ void Inbox<Msg, Policy>::bury(Block* block) {
   release(*shared_, block, 2);
 }
 
-// Messages of one producer that ran in a row; they are linked already.
 template <class Msg, class Policy>
-void Inbox<Msg, Policy>::spend(Block* block, Node* first, Node* last, uint32_t count) {
-  if (block->spent_newest == nullptr) {
-    block->spent_oldest = last;
+inline void Inbox<Msg, Policy>::spend(Block* block, uint8_t klass, uint32_t count) {
+  if (block->spent_classes == 0) {
     block->next_spent = spent_;
     spent_ = block;
-  } else {
-    last->next = block->spent_newest;
   }
-  block->spent_newest = first;
-  block->spent += count;
+  block->spent_classes |= 1u << klass;
+  block->spent[klass] += count;
 }
 
 template <class Msg, class Policy>
 template <class Run>
 size_t Inbox<Msg, Policy>::run_some(Lane& lane, size_t limit, Run& run) {
   const size_t some = std::min(limit, lane.count);
-  Node* node = static_cast<Node*>(lane.oldest);
   for (size_t left = some; left > 0;) {
-    Block* block = node->home;
-    Node* first = node;
-    Node* last;
-    uint32_t count = 0;
-    do {
-      run(node->value());
-      last = node;
-      Link* next = node->next;
-      node = static_cast<Node*>(next);
-      ++count;
-    } while (--left > 0 && node->home == block);
-    spend(block, first, last, count);
+    Node* node = lane.oldest;
+    const uint32_t count = node->count;
+    const auto now = static_cast<uint32_t>(std::min<size_t>(count, left));
+    Msg* const first = std::launder(node->first);
+    for (Msg* message = first; message != first + now; ++message) run(*message);
+    Link* next = node->next;
+    lane.oldest = static_cast<Node*>(next);
+    if (now != count) {
+      // The header goes home with the first message, so the rest gets the next one's.
+      Node* rest = node + now;
+      rest->count = count - now;
+      rest->next = next;
+      if (lane.newest == node) lane.newest = rest;
+      lane.oldest = rest;
+    }
+    spend(node->home, node->klass, now);
+    left -= now;
   }
-  lane.oldest = node;
   lane.count -= some;
   stats_.backlog -= static_cast<uint32_t>(some);
   stats_.messages += some;
@@ -464,9 +503,12 @@ void Inbox<Msg, Policy>::return_spent() {
   while (spent_ != nullptr) {
     Block* block = spent_;
     spent_ = block->next_spent;
-    block->returns.give(std::exchange(block->spent_newest, nullptr),
-                        std::exchange(block->spent_oldest, nullptr));
-    if (block->spent == block->last_spent) bury(block);
+    uint32_t classes = std::exchange(block->spent_classes, 0);
+    for (; classes != 0; classes &= classes - 1) {
+      const auto klass = static_cast<size_t>(std::countr_zero(classes));
+      block->returned[klass].store(block->spent[klass], Policy::kPublish);
+    }
+    if (block->all_ran()) bury(block);
   }
 }
 

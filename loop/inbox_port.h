@@ -16,11 +16,11 @@ class InboxReceiver {
 };
 
 // Attached while it lives. Dies on the reactor's thread; what was pushed before runs then, at the
-// latest.
-template <class Msg>
+// latest. With a final class as `Receiver` the call for a message is a direct one.
+template <class Msg, class Receiver = InboxReceiver<Msg>>
 class InboxPort final : public InboxSource {
  public:
-  InboxPort(Reactor& reactor, InboxReceiver<Msg>& receiver)
+  InboxPort(Reactor& reactor, Receiver& receiver)
       : reactor_(reactor), receiver_(receiver), inbox_(reactor.backend().waker()) {
     reactor_.attach(*this);
   }
@@ -47,7 +47,7 @@ class InboxPort final : public InboxSource {
 
  private:
   Reactor& reactor_;
-  InboxReceiver<Msg>& receiver_;
+  Receiver& receiver_;
   Inbox<Msg> inbox_;
 };
 

@@ -41,6 +41,7 @@ enum class Mutation : uint8_t {
   plain_sleep,      // prepare_sleep() looks and stores instead of compare-and-exchange
   plain_awake,      // so does awake()
   plain_push,       // so does a push
+  relaxed_return,   // the producer learns without acquire which nodes are home
   relaxed_release,  // the last holder of a block does not see what the other did
 };
 
@@ -72,10 +73,14 @@ class ModelAtomic {
   using At = std::source_location;
 
  public:
-  ModelAtomic(T value) : atomic_(value) {}
+  ModelAtomic(T value = T{}) : atomic_(value) {}
 
   T load(std::memory_order order, At at = At::current()) const {
+    if (kMutation == Mutation::relaxed_return) order = std::memory_order::relaxed;
     return atomic_.load(order_of(order), info_of(at));
+  }
+  void store(T value, std::memory_order order, At at = At::current()) {
+    atomic_.store(value, order_of(order), info_of(at));
   }
   T exchange(T value, std::memory_order order, At at = At::current()) {
     if (kMutation == Mutation::relaxed_take) order = std::memory_order::relaxed;

@@ -603,7 +603,7 @@ TEST_F(InboxDeathTest, AReservationOfAnotherProducer) {
   auto first = make_producer(inbox, {{.nodes = 1}});
   auto second = make_producer(inbox, {{.nodes = 1}});
   auto reservation = first.reserve(0);
-  EXPECT_DEATH(second.push(*reservation, 1), "home == block_");
+  EXPECT_DEATH(second.push(*reservation, 1), "home_ == block_");
 }
 
 TEST_F(InboxDeathTest, AnInboxThatWasNotClosed) { EXPECT_DEATH(Numbers{waker}, "closed"); }
