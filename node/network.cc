@@ -86,8 +86,8 @@ Status Network::start() {
     if (!listener) return std::unexpected(listener.error());
     listener_ = *listener;
     listening_ = listener_->local();
-    const Bytes address = Multiaddr::tcp(listening_).bytes();
-    node_.set_listen_addrs({{address.begin(), address.end()}});
+    const Multiaddr address = Multiaddr::tcp(listening_);
+    node_.set_listen_addrs({{address.bytes().begin(), address.bytes().end()}});
   }
   for (const Multiaddr& address : config_.dial) {
     const auto endpoint = address.tcp_endpoint();
