@@ -60,6 +60,8 @@ struct Type {
   uint64_t min_size = 0;
   uint64_t max_size = 0;  // saturates at UINT64_MAX
   uint64_t chunks = 0;    // hash_tree_root: the limit in chunks
+  uint64_t exact = 0;     // list: the one length that it may have; 0: any up to the limit
+  uint64_t bound = 0;     // uint: values are below; 0: all
   size_t value_size = 0;  // sizeof the owned value; 0: has no owned form
   uint8_t depth = 1;
   bool plain = false;  // of fixed size, and every bit pattern is valid
@@ -77,6 +79,13 @@ Type vector_of(const char* name, const Type& element, uint64_t length);
 Type list_of(const char* name, const Type& element, uint64_t limit, const ListOps* ops = nullptr);
 Type bitvector(const char* name, uint64_t length);
 Type bitlist(const char* name, uint64_t limit);
+// An integer of a field: `size` (1..8) bytes, below `bound`.
+Type uint_below(const char* name, uint64_t size, uint64_t bound);
+// A list that must have `length` elements although its type (and so its root) says "at most".
+Type exactly(Type list, uint64_t length);
+// A container of lists of exact lengths, of which the specification says that its encoding has one
+// size: where it stands in a container there is no offset to it. It has no owned form.
+Type fixed_in_place(Type container);
 // Sets each field's position. A container whose owned form is a struct gives its size.
 Type container(const char* name, std::span<Field> fields, size_t value_size = 0);
 
@@ -84,8 +93,10 @@ Type container(const char* name, std::span<Field> fields, size_t value_size = 0)
 class View {
  public:
   // Checks everything. Errors name the innermost field, with the offset in `bytes`: truncated,
-  // trailing, too_long (over a limit), bad_offset, out_of_range (a boolean that is neither),
-  // non_canonical (a bit of padding; a bitlist without its end mark is bad_encoding).
+  // trailing, too_long (over a limit), bad_offset, out_of_range (a boolean that is neither, an
+  // integer over its bound),
+  // non_canonical (a bit of padding; a bitlist without its end mark is bad_encoding), mismatch (a
+  // list that is not of its exact length).
   static Result<View> parse(const Type& type, Bytes bytes);
   // For bytes that were checked before. REQUIRES: View::parse(type, bytes) would succeed.
   static View trust(const Type& type, Bytes bytes) { return View(type, bytes); }

@@ -120,6 +120,29 @@ Type bitlist(const char* name, uint64_t limit) {
   return type;
 }
 
+Type uint_below(const char* name, uint64_t size, uint64_t bound) {
+  BL_CHECK(size >= 1 && size <= 8 && bound > 0);
+  Type type = basic(Kind::uint, name, size);
+  type.bound = bound;
+  type.plain = false;
+  return type;
+}
+
+Type exactly(Type list, uint64_t length) {
+  BL_CHECK(list.kind == Kind::list && list.list == nullptr && length >= 1 && length <= list.limit);
+  BL_CHECK(list.element->is_fixed());
+  list.exact = length;
+  list.min_size = list.max_size = length * list.element->fixed_size;
+  return list;
+}
+
+Type fixed_in_place(Type container) {
+  BL_CHECK(container.kind == Kind::container && container.value_size == 0);
+  BL_CHECK(container.min_size == container.max_size);
+  container.fixed_size = container.max_size;
+  return container;
+}
+
 Type container(const char* name, std::span<Field> fields, size_t value_size) {
   BL_CHECK(!fields.empty());
   Type type;

@@ -75,6 +75,9 @@ class Checker {
     Result<size_t> count = 0;
     switch (type.kind) {
       case Kind::uint:
+        if (View::trust(type, bytes_of(frame)).as_uint() >= type.bound) {
+          return bad_input(Code::out_of_range, frame.field, frame.at);
+        }
         break;
       case Kind::boolean:
         if (input_[frame.at] > 1) return bad_input(Code::out_of_range, frame.field, frame.at);
@@ -125,7 +128,10 @@ class Checker {
   Result<size_t> count_elements(Frame& frame) const {
     const Type& type = *frame.type;
     const Type& element = *type.element;
-    if (type.kind == Kind::list && frame.size == 0) return 0;
+    if (type.kind == Kind::list && frame.size == 0) {
+      if (type.exact != 0) return bad_input(Code::mismatch, frame.field, frame.at);
+      return 0;
+    }
     size_t count = 0;
     if (element.is_fixed()) {
       const auto size = static_cast<size_t>(element.fixed_size);
@@ -146,6 +152,9 @@ class Checker {
     }
     if (type.kind == Kind::list && count > type.limit) {
       return bad_input(Code::too_long, frame.field, frame.at);
+    }
+    if (type.exact != 0 && count != type.exact) {
+      return bad_input(Code::mismatch, frame.field, frame.at);
     }
     if (type.kind == Kind::vector && count != type.limit) {
       return bad_input(Code::bad_offset, frame.field, frame.at);

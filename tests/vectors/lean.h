@@ -1,0 +1,63 @@
+// The vectors of leanSpec, below the folder `lean` of vectors_folder(). A vector's family is read
+// from what is in it; scripts/vectors.py does the same for families that no test reads yet.
+#pragma once
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/vectors/family.h"
+
+namespace beamline::lean_vectors {
+
+using Json = nlohmann::json;
+
+struct Case {
+  std::filesystem::path path;
+  Json json;
+  std::string name() const { return path.stem().string(); }
+  // What is to be refused.
+  bool is_rejection() const { return json.contains("rejectionReason"); }
+};
+
+inline std::string family_of(const Json& json) {
+  if (json.contains("typeName")) return "lean/ssz";
+  if (json.contains("codec")) {
+    const Json& codec = json.at("codec");
+    const std::string kind = codec.at("kind");
+    return "lean/" + (kind == "decode_failure" ? codec.at("decoder").get<std::string>() : kind);
+  }
+  return "lean/other";
+}
+
+// Calls `run(case)` for each vector of the family, which gives whether it is as the vector says;
+// the vector's name stands in front of what it reports. Skips the test where there is no such
+// folder.
+template <class Run>
+void each(const std::string& family_name, Run run) {
+  const std::filesystem::path folder = vectors_folder() / "lean";
+  if (!std::filesystem::is_directory(folder)) {
+    GTEST_SKIP() << "no vectors in " << folder << " (set BEAMLINE_VECTORS)";
+  }
+  std::vector<std::filesystem::path> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() == ".json") paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  VectorFamily family(family_name);
+  for (const std::filesystem::path& path : paths) {
+    std::ifstream file(path);
+    Case one{path, Json::parse(file)};
+    if (family_of(one.json) != family_name) continue;
+    SCOPED_TRACE(one.name());
+    const bool passed = run(one);
+    family.count(passed);
+    EXPECT_TRUE(passed);
+  }
+  EXPECT_GT(family.passed(), 0u) << "no vector of " << family_name << " in " << folder;
+}
+
+}  // namespace beamline::lean_vectors
