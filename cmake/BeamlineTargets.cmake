@@ -63,9 +63,9 @@ endif()
 # beamline_test(NAME AREA area SOURCES... [DEPS targets...] [LABELS labels...] [TIMEOUT s]
 #               [NO_SANITIZER] [NO_TSAN] [PROPERTIES name value ...])
 # A GoogleTest program, each case one ctest test `AREA.Suite.Case` with the label AREA.
-# Further labels: `long` (only in ./dev test --long), `vectors` (reads the folder BEAMLINE_VECTORS, only
-# in ./dev vectors), `sim`, `interop` (talks to real peers), `bench` (measures). The last two run alone
-# and are not built where a sanitizer is on.
+# Further labels: `long` (only in ./dev test --long), `vectors` (reads the folder BEAMLINE_VECTORS, and
+# skips where it is not; what ./dev vectors runs), `sim`, `interop` (talks to real peers), `bench`
+# (measures). The last two run alone and are not built where a sanitizer is on.
 # NO_SANITIZER: not built where a sanitizer is on. NO_TSAN: not built under tsan, because all of it
 # runs on one thread and would only take time there.
 function(beamline_test name)

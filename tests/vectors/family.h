@@ -3,11 +3,14 @@
 //   vectors: <family>: passed 12, failed 0, skipped 1 (why)
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace beamline {
 
@@ -17,10 +20,22 @@ inline std::filesystem::path vectors_folder() {
   return std::filesystem::path(BEAMLINE_SOURCE_DIR).parent_path() / "shared" / "vectors";
 }
 
+// The files below it whose names end so, in order.
+inline std::vector<std::filesystem::path> vector_files(std::string_view suffix) {
+  std::vector<std::filesystem::path> paths;
+  std::error_code error;  // a folder that is not there has none
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(vectors_folder(), error)) {
+    if (entry.path().string().ends_with(suffix)) paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
 class VectorFamily {
  public:
   explicit VectorFamily(std::string name) : name_(std::move(name)) {}
   ~VectorFamily() {
+    if (empty()) return;
     std::string reasons;
     for (const std::string& reason : reasons_) reasons += (reasons.empty() ? " (" : "; ") + reason;
     if (!reasons.empty()) reasons += ")";
@@ -36,6 +51,7 @@ class VectorFamily {
     reasons_.insert(reason);
   }
   size_t passed() const { return passed_; }
+  bool empty() const { return passed_ + failed_ + skipped_ == 0; }
 
  private:
   std::string name_;

@@ -2,7 +2,6 @@
 // from what is in it; scripts/vectors.py does the same for families that no test reads yet.
 #pragma once
 
-#include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -38,26 +37,21 @@ inline std::string family_of(const Json& json) {
 // folder.
 template <class Run>
 void each(const std::string& family_name, Run run) {
-  const std::filesystem::path folder = vectors_folder() / "lean";
-  if (!std::filesystem::is_directory(folder)) {
-    GTEST_SKIP() << "no vectors in " << folder << " (set BEAMLINE_VECTORS)";
-  }
-  std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (entry.path().extension() == ".json") paths.push_back(entry.path());
-  }
-  std::sort(paths.begin(), paths.end());
   VectorFamily family(family_name);
-  for (const std::filesystem::path& path : paths) {
+  for (const std::filesystem::path& path : vector_files(".json")) {
     std::ifstream file(path);
-    Case one{path, Json::parse(file)};
+    Case one{path, Json::parse(file, nullptr, false)};
+    if (!one.json.is_object() || !one.json.contains("leanEnv")) continue;
     if (family_of(one.json) != family_name) continue;
     SCOPED_TRACE(one.name());
     const bool passed = run(one);
     family.count(passed);
     EXPECT_TRUE(passed);
   }
-  EXPECT_GT(family.passed(), 0u) << "no vector of " << family_name << " in " << folder;
+  if (family.empty()) {
+    GTEST_SKIP() << "no vectors of " << family_name << " in " << vectors_folder()
+                 << " (set BEAMLINE_VECTORS)";
+  }
 }
 
 }  // namespace beamline::lean_vectors
