@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "loop/log.h"
+
 namespace beamline {
 
 Result<std::unique_ptr<Reactor>> Reactor::create(std::unique_ptr<Backend> backend,
@@ -9,6 +11,7 @@ Result<std::unique_ptr<Reactor>> Reactor::create(std::unique_ptr<Backend> backen
   if (options.inbox_messages == 0) return local_error(Code::invalid_argument, "inbox_messages");
   if (options.inbox_time <= Duration{}) return local_error(Code::invalid_argument, "inbox_time");
   if (options.events == 0) return local_error(Code::invalid_argument, "events");
+  if (options.stall <= Duration{}) return local_error(Code::invalid_argument, "stall");
   return std::unique_ptr<Reactor>(new Reactor(std::move(backend), options));
 }
 
@@ -16,6 +19,7 @@ Reactor::Reactor(std::unique_ptr<Backend> backend, const ReactorOptions& options
     : options_(options),
       backend_(std::move(backend)),
       now_(backend_->now()),
+      flight_(now_.mono),
       timers_(now_.mono),
       events_(options.events) {}
 
@@ -50,16 +54,45 @@ bool Reactor::turn() {
   asleep_ = false;
   now_ = backend_->now();
   ++stats_.turns;
+  turn_began_.store(now_.mono.ns, std::memory_order_relaxed);
+  current_flight = &flight_;
+  flight_.begin_turn(now_.mono);
   run_completions();
   run_ready();
   drain_inbox();
-  stats_.timers += timers_.fire(now_.mono);
-  for (size_t i = 0; i < hooks_.size(); ++i) hooks_[i]->end_of_turn(now_);
+  stats_.timers += timers_.fire(now_.mono, &flight_);
+  for (size_t i = 0; i < hooks_.size(); ++i) {
+    const char* hook = hooks_[i]->hook_name();
+    hooks_[i]->end_of_turn(now_);
+    flight_.ran(hook);
+  }
   if (stopping_ && !shutting_down_) begin_shutdown();
   end_turn();
+  flight_.ran("services");
+  look_back();
   if (shutting_down_ && quiet()) return false;
   backend_->enter(wait_until());
   return true;
+}
+
+void Reactor::look_back() {
+  const TurnRecord& turn =
+      flight_.end_turn({stats_.completions, stats_.posted, stats_.messages, stats_.timers});
+  turn_began_.store(0, std::memory_order_relaxed);
+  current_flight = nullptr;
+  // Time stamps count faster than nanoseconds on any processor of today, so this asks the clock
+  // whenever it might matter, and hardly ever else.
+  if (turn.ticks > static_cast<uint64_t>(options_.stall.ns)) note_stall(turn);
+}
+
+void Reactor::note_stall(const TurnRecord& turn) {
+  const Duration took = backend_->now().mono - turn.start;
+  if (took < options_.stall) return;
+  ++stats_.stalls;
+  stats_.longest_stall = std::max(stats_.longest_stall, took);
+  const double share = static_cast<double>(turn.longest_ticks) / static_cast<double>(turn.ticks);
+  log_line(LogLevel::warning, "a turn took %.1f ms, of it %.1f ms in one callback: %s",
+           to_seconds(took) * 1e3, to_seconds(took) * 1e3 * share, turn.longest);
 }
 
 void Reactor::run_completions() {
@@ -73,7 +106,9 @@ void Reactor::run_completions() {
       completion.lease = op.args.pool->lease(event.buffer, 0, event.buffer_size);
     }
     if (!event.more) op.state = OpState::idle;
+    const char* kind = name(op.kind);
     op.callback(op, std::move(completion));
+    flight_.ran(kind);
   }
 }
 
@@ -102,7 +137,9 @@ void Reactor::run_ready() {
     Ready& ready = *ready_first_;
     unpost(ready);
     ++stats_.posted;
+    const char* posted = ready.name;
     ready.callback(ready);
+    flight_.ran(posted);
   }
   unpost(mark);
 }
@@ -114,6 +151,7 @@ void Reactor::drain_inbox() {
   while (left > 0) {
     const size_t limit = std::min(left, kQuantum);
     const size_t done = inbox_->drain(limit);
+    flight_.ran("inbox");
     stats_.messages += done;
     left -= done;
     if (done < limit) return;

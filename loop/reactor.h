@@ -17,6 +17,7 @@
 // All of it on the thread that calls run() or turn(), which must be the one that made the backend.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "loop/backend.h"
+#include "loop/flight_recorder.h"
 #include "loop/timer.h"
 
 namespace beamline {
@@ -39,6 +41,7 @@ struct Ready {
 
   Callback callback = nullptr;
   void* owner = nullptr;
+  const char* name = "posted";  // a literal, for the flight recorder
   Ready* next = nullptr;
   Ready* previous = nullptr;
   bool queued = false;
@@ -49,6 +52,7 @@ class TurnHook {
  public:
   virtual ~TurnHook() = default;
   virtual void end_of_turn(Now now) = 0;
+  virtual const char* hook_name() const { return "hook"; }  // for the flight recorder
 };
 
 // The reactor's side of an inbox, whatever its messages are; see InboxPort in loop/inbox_port.h.
@@ -92,6 +96,8 @@ struct ReactorOptions {
   uint32_t inbox_messages = 1024;         // a turn's budget
   Duration inbox_time = milliseconds(1);  // looked at every 64 messages
   uint32_t events = 512;                  // completions a turn
+  // A turn that takes longer is counted, and logged with its longest callback.
+  Duration stall = milliseconds(5);
 };
 
 struct ReactorStats {
@@ -103,6 +109,8 @@ struct ReactorStats {
   uint64_t sleeps = 0;            // turns that ended with a wait
   uint64_t inbox_budget_hit = 0;  // turns that left messages for the next one
   uint64_t rearmed = 0;           // sockets that waited for a buffer
+  uint64_t stalls = 0;            // turns longer than the option `stall`
+  Duration longest_stall;
 };
 
 class Reactor {
@@ -159,6 +167,9 @@ class Reactor {
   void detach(InboxSource& inbox);
 
   const ReactorStats& stats() const { return stats_; }
+  const FlightRecorder& flight() const { return flight_; }
+  // When the turn that runs began, by the monotonic clock; 0 between turns. Any thread.
+  const std::atomic<int64_t>& turn_began() const { return turn_began_; }
 
  private:
   struct Pool {
@@ -173,6 +184,8 @@ class Reactor {
   void drain_inbox();
   void begin_shutdown();
   void end_turn();
+  void look_back();
+  void note_stall(const TurnRecord& turn);
   void recycle(Pool& pool);
   Pool& find(BufferPool& pool);
   bool quiet() const;
@@ -181,6 +194,8 @@ class Reactor {
   const ReactorOptions options_;
   std::unique_ptr<Backend> backend_;
   Now now_;
+  FlightRecorder flight_;
+  std::atomic<int64_t> turn_began_{0};
   TimerWheel timers_;
   std::vector<Event> events_;
   size_t event_count_ = 0;  // of the last reap

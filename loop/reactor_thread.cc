@@ -1,6 +1,11 @@
 #include "loop/reactor_thread.h"
 
+#include <optional>
+
 #include <pthread.h>
+
+#include "loop/log.h"
+#include "loop/watchdog.h"
 
 namespace beamline {
 namespace {
@@ -32,6 +37,8 @@ void ReactorThread::body(MakeBackend make_backend, ReactorProgram& program,
   if (!backend) return report(std::unexpected(backend.error()));
   auto reactor = Reactor::create(std::move(*backend), options);
   if (!reactor) return report(std::unexpected(reactor.error()));
+  std::optional<Watchdog::Watch> watch;
+  if (Watchdog* watchdog = Watchdog::current()) watch.emplace(*watchdog, **reactor);
   StopHook hook(**reactor, stop_);
   (*reactor)->add_hook(hook);
   Status ready = program.on_start(**reactor);
@@ -52,6 +59,7 @@ Status ReactorThread::start(std::string name, MakeBackend make_backend, ReactorP
   auto started = std::make_shared<Report>();
   thread_ = std::thread([this, make_backend, &program, options, started, name = std::move(name)] {
     pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+    const LogThread log(name);
     body(make_backend, program, options, *started);
   });
   started->done.wait(false, std::memory_order_acquire);

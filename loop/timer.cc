@@ -4,6 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "loop/flight_recorder.h"
+
 namespace beamline {
 namespace {
 uint64_t tick_of(MonoTime t, int shift) {
@@ -167,7 +169,7 @@ void TimerWheel::sort_due() {
   }
 }
 
-size_t TimerWheel::fire(MonoTime now) {
+size_t TimerWheel::fire(MonoTime now, FlightRecorder* recorder) {
   const uint64_t now_tick = tick_of(now, kSlotShift);
   BL_CHECK(now_tick >= tick_);
   while (collect(now_tick, now)) {
@@ -181,7 +183,9 @@ size_t TimerWheel::fire(MonoTime now) {
     timer.place_ = Timer::kNowhere;
     --armed_;
     ++fired;
+    const char* name = timer.name;  // the callback may end its life
     timer.callback(timer);
+    if (recorder != nullptr) recorder->ran(name);
   }
   return fired;
 }

@@ -12,6 +12,7 @@
 
 namespace beamline {
 
+class FlightRecorder;
 class TimerWheel;
 
 // A timer with a stable address, allocated by its owner. Its callback may arm it again, arm or
@@ -31,6 +32,7 @@ class Timer {
 
   Callback callback = nullptr;
   void* owner = nullptr;
+  const char* name = "timer";  // a literal, for the flight recorder
 
  private:
   friend class TimerWheel;
@@ -61,8 +63,8 @@ class TimerWheel {
   // never() when nothing is armed.
   MonoTime next_deadline() const;
   // Runs the callbacks of all that are due, in the order of deadline, then of arming. Returns how
-  // many. REQUIRES: time does not go back.
-  size_t fire(MonoTime now);
+  // many. REQUIRES: time does not go back. Each is told to the recorder, if there is one.
+  size_t fire(MonoTime now, FlightRecorder* recorder = nullptr);
   uint32_t armed() const { return armed_; }
 
  private:

@@ -9,6 +9,7 @@
 #include "node/backend_option.h"
 #include "node/commands.h"
 #include "node/echo_pair.h"
+#include "node/program_log.h"
 
 namespace beamline {
 namespace {
@@ -154,6 +155,7 @@ int echo_command(Arguments arguments) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
+  const ProgramLog log;
   const auto make_backend = backend.maker();
   ServerProgram server(options);
   ReactorThread server_thread;

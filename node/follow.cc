@@ -15,6 +15,7 @@
 #include "node/commands.h"
 #include "node/identity.h"
 #include "node/node.h"
+#include "node/program_log.h"
 
 namespace beamline {
 namespace {
@@ -242,6 +243,7 @@ int follow_command(Arguments arguments) {
     }
     node_options.network.listen = *endpoint;
   }
+  const ProgramLog log;
   try {
     node_options.spec = node::load_chain_spec(options.genesis);
     Rng rng = Rng::from_system();
