@@ -1,2 +1,6 @@
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 beamline_bench(merkle_bench SOURCES merkle_bench.cc DEPS beamline_crypto OpenSSL::Crypto)
+beamline_bench(codec_bench SOURCES codec_bench.cc DEPS beamline_codec)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(CRYPTOPP REQUIRED IMPORTED_TARGET libcrypto++)
+beamline_bench(keccak_bench SOURCES keccak_bench.cc DEPS beamline_crypto PkgConfig::CRYPTOPP)

@@ -57,6 +57,7 @@ Result<std::vector<uint8_t>> parse_base58(std::string_view text) {
     if (value >= 58) return bad_input(Code::bad_encoding, "base58", i);
     multiply_add(number, size, 58, value, 256);
   }
+  if (zeros + size > kMaxBase58Bytes) return bad_input(Code::too_long, "base58");
   std::vector<uint8_t> bytes(zeros, 0);
   bytes.insert(bytes.end(), std::reverse_iterator(number.begin() + static_cast<ptrdiff_t>(size)),
                number.rend());

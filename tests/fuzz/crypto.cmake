@@ -1,0 +1,1 @@
+beamline_fuzz(crypto SOURCES crypto_fuzz.cc DEPS beamline_crypto)
