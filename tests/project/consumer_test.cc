@@ -1,0 +1,62 @@
+// Embedding: README's example, built against the installed tree as an embedder would build it.
+#include <filesystem>
+#include <fstream>
+
+#include "tests/project/command.h"
+
+namespace beamline::test {
+namespace {
+
+std::string readme_example() {
+  const std::string text = read_file(top() + "/README.md");
+  const size_t section = text.find("\n## Embedding");
+  const size_t begin = text.find("```cpp\n", section);
+  const size_t end = text.find("```\n", begin + 3);
+  if (section == std::string::npos || begin == std::string::npos) return "";
+  return text.substr(begin + 7, end - begin - 7);
+}
+
+class Consumer : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(std::filesystem::create_directory(directory));
+    std::ofstream(directory + "/main.cc") << readme_example();
+    run("cmake --install " BEAMLINE_BUILD " --prefix " + directory + "/tree");
+  }
+  void TearDown() override { std::filesystem::remove_all(directory); }
+  void run(const std::string& line) {
+    const std::string log = directory + "/log";
+    const int status = std::system((line + " >" + log + " 2>&1").c_str());
+    ASSERT_EQ(status, 0) << line << "\n" << read_file(log);
+  }
+  const std::string directory =
+      testing::TempDir() + "beamline-consumer-" + std::to_string(getpid());
+};
+
+TEST_F(Consumer, BuildsAndRunsWithFindPackage) {
+  ASSERT_NE(readme_example(), "");
+  const std::string build = directory + "/build";
+  run("cmake -G Ninja -S " + top() + "/tests/project/consumer -B " + build +
+      " -DCMAKE_PREFIX_PATH=" + directory + "/tree -DCONSUMER_SOURCE=" + directory + "/main.cc");
+  run("cmake --build " + build);
+  run(build + "/consumer");
+  EXPECT_NE(read_file(directory + "/log").find("echo on 127.0.0.1:"), std::string::npos);
+  run(build + "/consumer_of_loop");
+}
+
+TEST_F(Consumer, BuildsAndRunsWithPkgConfig) {
+  run("PKG_CONFIG_PATH=" + directory + "/tree/lib/pkgconfig:" + directory +
+      "/tree/lib/x86_64-linux-gnu/pkgconfig sh -c 'c++ -std=c++23 " + directory + "/main.cc -o " +
+      directory + "/consumer $(pkg-config --cflags --libs beamline)'");
+  run(directory + "/consumer");
+}
+
+TEST_F(Consumer, TheInstalledTreeNamesNoSourceDirectory) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory + "/tree")) {
+    if (!entry.is_regular_file() || entry.path().extension() == ".a") continue;
+    EXPECT_EQ(read_file(entry.path().string()).find(top()), std::string::npos) << entry.path();
+  }
+}
+
+}  // namespace
+}  // namespace beamline::test
