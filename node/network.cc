@@ -325,10 +325,7 @@ void Network::on_stream_negotiated(Peer& peer, const libp2p::Event& event, Now n
   if (event.stream != peer.gossip_out) return;  // requests were written with the proposal
   if (peer.leaving) return;
   mark(peer);
-  if (peer.in_router) {
-    ++stats_.gossip_reopened;
-    return router_.restart_output(peer.index);
-  }
+  if (peer.in_router) return router_.restart_output(peer.index);
   gossip::PeerInfo info;
   info.version = event.protocol == meshsub_[0]   ? gossip::Version::v1_2
                  : event.protocol == meshsub_[1] ? gossip::Version::v1_1
@@ -514,7 +511,10 @@ void Network::run_deadlines(Peer& peer, Now now) {
   if (peer.handshake != nullptr && peer.handshake->next_deadline() <= now.mono) {
     peer.handshake->on_time(now);
   }
-  if (peer.gossip_at <= now.mono) open_gossip(peer, now);
+  if (peer.gossip_at <= now.mono) {
+    ++stats_.gossip_reopened;
+    open_gossip(peer, now);
+  }
 }
 
 void Network::transmit(Peer& peer, Now now) {

@@ -122,7 +122,7 @@ class Network final : public TurnHook, private ListenerHandler {
     // Of requests that we answer: chunks that wait for room.
     std::deque<SharedBytes> chunks;
     bool end_owed = false;  // behind them
-    bool serving = false;   // the core's answer: it is told of each chunk that left
+    bool serving = false;   // the core answers: it is told of each chunk that left, and of the end
   };
 
   StreamHandler* on_accept(TcpStream& stream) override;

@@ -212,6 +212,7 @@ void Network::on_server_event(ServerEvent&& event, Now now) {
     case ServerEvent::Kind::writable:
       return flush_response(*place, event.request, now);
     case ServerEvent::Kind::cancelled:
+      if (!place->serving) return;
       push_core(chain::IncomingCancelled{.peer = place->peer, .serve = number_of(event.request)});
       return;
     case ServerEvent::Kind::violation:
@@ -257,6 +258,7 @@ void Network::on_request(ServerEvent&& event, Now now) {
     const auto code = chain::ResponseCode::resource_unavailable;
     return finish_response(serve, code, "status first", now);
   }
+  if (RequestPlace* place = server_place(event.request)) place->serving = true;
   // The server has checked the body's size, so it decodes.
   if (event.protocol == Protocol::blocks_by_root_v1 ||
       event.protocol == Protocol::blocks_by_root_v2) {
@@ -333,7 +335,6 @@ void Network::execute(chain::Command&& command) {
     }
     void operator()(chain::CancelRequest&& c) { self.cancel(c, now); }
     void operator()(chain::RespondChunk&& c) {
-      if (RequestPlace* place = self.server_place(request_of(c.serve))) place->serving = true;
       self.respond(c.serve, std::move(c.signed_bytes), now);
     }
     void operator()(chain::RespondEnd&& c) {

@@ -12,8 +12,8 @@ libp2p::LocalNodeConfig quiet_config() {
   return config;
 }
 
-secp256k1::SecretKey identity_of(sim::HostId host) {
-  Rng rng(2000 + host);
+secp256k1::SecretKey identity_of(uint64_t number) {
+  Rng rng(2000 + number);
   return secp256k1::SecretKey::generate(rng);
 }
 
@@ -30,12 +30,12 @@ TcpOptions tcp_options() {
 
 }  // namespace
 
-Hostile::Hostile(sim::World& world, Layer layer)
+Hostile::Hostile(sim::World& world, Layer layer, uint64_t identity)
     : world_(world),
       host_(world.add_host(0x0a000001 + world.hosts())),
       layer_(layer),
       rng_(world.fork_rng()),
-      identity_(identity_of(host_)),
+      identity_(identity_of(identity != 0 ? identity : host_)),
       node_(quiet_config(), identity_, protocols_, rng_.fork()) {
   for (const reqresp::ProtocolInfo& row : reqresp::protocols()) protocols_.add(row.id, true);
   protocols_.add("/meshsub/1.1.0", true);
@@ -44,16 +44,15 @@ Hostile::Hostile(sim::World& world, Layer layer)
   (*reactor_)->add_hook(*this);
 }
 
-void Hostile::connect(const SimNode& target) {
+void Hostile::connect_to(const Endpoint& endpoint, const PeerId& peer) {
   const Now now = world_.now(host_);
   if (layer_ == Layer::connection) {
-    connection_ =
-        std::make_unique<libp2p::Connection>(node_, libp2p::Role::dialler, now, target.peer_id());
+    connection_ = std::make_unique<libp2p::Connection>(node_, libp2p::Role::dialler, now, peer);
   }
   if (layer_ == Layer::noise) {
-    upgrade_.emplace(node_, libp2p::Role::dialler, target.peer_id(), now);
+    upgrade_.emplace(node_, libp2p::Role::dialler, peer, now);
   }
-  stream_ = *tcp_->connect(target.endpoint(), *this, seconds(30));
+  stream_ = *tcp_->connect(endpoint, *this, seconds(30));
   reactor_->wake();
 }
 
@@ -157,6 +156,7 @@ void Hostile::on_event(const libp2p::Event& event) {
   if (event.type == Type::stream_reset) reset_[event.stream.value] = true;
   if (event.type == Type::stream_opened) {
     const reqresp::ProtocolInfo* row = reqresp::find_protocol(protocols_.name(event.protocol));
+    if (row == nullptr) gossip_streams_.push_back(event.stream);
     if (row != nullptr) inbound_[event.stream.value] = {static_cast<size_t>(row->protocol), {}};
   }
   const auto found = inbound_.find(event.stream.value);

@@ -21,9 +21,11 @@ class Hostile final : public StreamHandler, public TurnHook {
     connection,  // a libp2p::Connection
   };
 
-  Hostile(sim::World& world, Layer layer);
+  // Two of the same `identity` are the same peer; 0: of its own.
+  Hostile(sim::World& world, Layer layer, uint64_t identity = 0);
   ~Hostile() override { stop(); }
-  void connect(const SimNode& target);
+  void connect(const SimNode& target) { connect_to(target.endpoint(), target.peer_id()); }
+  void connect_to(const Endpoint& endpoint, const PeerId& peer);
   void stop();
 
   // ---- Layers tcp and noise.
@@ -55,6 +57,12 @@ class Hostile final : public StreamHandler, public TurnHook {
   const std::vector<uint8_t>& received(libp2p::StreamId stream) { return received_[stream.value]; }
   bool was_reset(libp2p::StreamId stream) const { return reset_.contains(stream.value); }
   uint64_t requests() const { return requests_; }
+  // Streams of gossip that the target opened to us, oldest first.
+  const std::vector<libp2p::StreamId>& gossip_streams() const { return gossip_streams_; }
+  void reset(libp2p::StreamId stream) {
+    connection_->reset(stream);
+    reactor_->wake();
+  }
   // The reason that the target's goodbye gave.
   std::optional<uint64_t> goodbye() const { return goodbye_; }
 
@@ -97,6 +105,7 @@ class Hostile final : public StreamHandler, public TurnHook {
   std::map<uint32_t, Inbound> inbound_;
   std::map<uint32_t, std::vector<uint8_t>> received_;
   std::map<uint32_t, bool> reset_;
+  std::vector<libp2p::StreamId> gossip_streams_;
   uint64_t requests_ = 0;
   std::optional<uint64_t> goodbye_;
   std::optional<Error> closed_;

@@ -99,26 +99,43 @@ void SimNode::start() {
 void SimNode::stop() {
   if (!running_) return;
   running_ = false;
-  (*core_reactor_)->disarm(producer_);
+  end_network();
+  end_core();
+}
+
+void SimNode::stop_core_first() {
+  running_ = false;
+  end_core();
+  end_network();
+}
+
+void SimNode::end_network() {
   control_ = {};
-  if (network_reactor_ != nullptr) {
-    (*network_reactor_)->shutdown();
-    network_->on_stop(**network_reactor_);
-  }
-  (*core_reactor_)->shutdown();
-  core_->on_stop(**core_reactor_);
-  for (sim::SimReactor* reactor : {network_reactor_.get(), core_reactor_.get()}) {
-    if (reactor == nullptr) continue;
-    EXPECT_EQ(reactor->backend().in_flight(), 0u);
-    EXPECT_EQ(reactor->backend().open_sockets(), 0u);
-  }
+  if (network_reactor_ == nullptr) return;
+  (*network_reactor_)->shutdown();
+  EXPECT_EQ(network_reactor_->backend().in_flight(), 0u);
+  EXPECT_EQ(network_reactor_->backend().open_sockets(), 0u);
+  network_->on_stop(**network_reactor_);
   network_reactor_.reset();
+}
+
+void SimNode::end_core() {
+  control_ = {};
+  (*core_reactor_)->disarm(producer_);
+  (*core_reactor_)->shutdown();
+  EXPECT_EQ(core_reactor_->backend().in_flight(), 0u);
+  EXPECT_EQ(core_reactor_->backend().open_sockets(), 0u);
+  core_->on_stop(**core_reactor_);
   core_reactor_.reset();
 }
 
-void SimNode::leave() {
+void SimNode::begin_to_leave() {
   NetworkMessage message = NetworkLeave{};
   ASSERT_EQ(control_.try_push(0, std::move(message)), PushResult::ok);
+}
+
+void SimNode::leave() {
+  begin_to_leave();
   const auto gone = [&] { return network_->gone.load(); };
   EXPECT_TRUE(world_.run_until(
       gone, options_.network.goodbye_timeout * 2 + options_.tcp.flush_timeout + seconds(1)));

@@ -41,8 +41,11 @@ class SimNode final : public CoreObserver {
   void start();
   // Closes everything at once, without a goodbye; the world goes on meanwhile.
   void stop();
+  // The same, but the core's reactor ends before the network's.
+  void stop_core_first();
   // Says goodbye, and waits until the sockets are closed.
   void leave();
+  void begin_to_leave();
   bool running() const { return running_; }
 
   // From the next slot on: one block a slot of this host's wall clock, on its own head.
@@ -79,6 +82,8 @@ class SimNode final : public CoreObserver {
   void on_peer(const chain::PeerHandle&, bool up) override { up ? ++peers_up_ : --peers_up_; }
   void make_next();
   void arm_producer();
+  void end_network();
+  void end_core();
 
   sim::World& world_;
   const sim::HostId host_;
