@@ -1,0 +1,164 @@
+// Whole nodes on their threads and rings, over loopback: what the simulation cannot show.
+#include <array>
+#include <atomic>
+#include <chrono>
+
+#include <gtest/gtest.h>
+
+#include "codec/beacon_block.h"
+#include "loop/ring.h"
+#include "node/node.h"
+
+namespace beamline::node {
+namespace {
+
+Result<std::unique_ptr<Backend>> make_backend() { return make_ring(); }
+
+// Counts what the core says, for a thread that waits.
+class Counter final : public CoreObserver {
+ public:
+  void on_imported(const chain::BlockImported& block) override {
+    if (block.origin == chain::Origin::gossip) gossip.fetch_add(1);
+    imported.fetch_add(1);
+    imported.notify_all();
+  }
+  void on_peer(const chain::PeerHandle&, bool up) override {
+    peers.fetch_add(up ? 1 : -1);
+    peers.notify_all();
+  }
+  static void wait_for(std::atomic<int>& counter, int least) {
+    for (int seen = counter.load(); seen < least; seen = counter.load()) counter.wait(seen);
+  }
+
+  std::atomic<int> imported{0};
+  std::atomic<int> gossip{0};
+  std::atomic<int> peers{0};
+};
+
+// Blocks of slots that have begun long ago.
+ChainSpec spec() {
+  ChainSpec spec;
+  spec.genesis_time = WallTime::from_unix(1'600'000'000);
+  spec.genesis_block_root.bytes.fill(0x47);
+  spec.preset = &Preset::minimal();
+  return spec;
+}
+
+NodeOptions options(bool network_thread) {
+  NodeOptions options;
+  options.spec = spec();
+  options.make_backend = make_backend;
+  options.network_thread = network_thread;
+  options.network.listen = Endpoint::v4(0x7f000001, 0);
+  options.network.max_peers = 8;
+  options.tcp.max_streams = 16;
+  options.tcp.buffer_count = 16;
+  options.tcp.buffer_size = 16'384;
+  options.tcp.write_chunks = 64;
+  options.tcp.send_batches = 16;
+  return options;
+}
+
+secp256k1::SecretKey identity(uint64_t seed) {
+  Rng rng(seed);
+  return secp256k1::SecretKey::generate(rng);
+}
+
+// A chain, as long as wanted.
+std::vector<SharedBytes> make_chain(size_t length) {
+  const BeaconTypes types(Preset::minimal());
+  ssz::Hasher hasher;
+  std::vector<SharedBytes> blocks;
+  Root parent = spec().genesis_block_root;
+  for (Slot slot = 1; slot <= length; ++slot) {
+    EmptyBlock block;
+    block.slot = slot;
+    block.parent_root = parent;
+    blocks.push_back(SharedBytes::copy(encode_empty_block(block)));
+    parent = SignedBlockView::trust(types, Fork::phase0, blocks.back()).block_root(hasher);
+  }
+  return blocks;
+}
+
+class NodeThreads : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(, NodeThreads, testing::Bool(), [](const auto& threads) {
+  return threads.param ? "NetworkThread" : "OneThread";
+});
+
+TEST_P(NodeThreads, TwoNodesFollowOverLoopback) {
+  constexpr int kBlocks = 60;
+  const std::vector<SharedBytes> blocks = make_chain(kBlocks);
+  Counter made, followed;
+  Node maker(options(GetParam()), identity(1), made);
+  ASSERT_TRUE(maker.start());
+  ASSERT_FALSE(maker.listening().empty());
+  NodeOptions following = options(GetParam());
+  following.network.dial = {Multiaddr::tcp(maker.listening(), maker.peer_id())};
+  Node follower(std::move(following), identity(2), followed);
+  ASSERT_TRUE(follower.start());
+  Counter::wait_for(made.peers, 1);
+  Counter::wait_for(followed.peers, 1);
+  for (int i = 0; i < kBlocks; ++i) {
+    // One at a time, so that each has its chance to go by gossip.
+    ASSERT_TRUE(maker.publish(blocks[static_cast<size_t>(i)]));
+    Counter::wait_for(made.imported, i + 1);
+  }
+  Counter::wait_for(followed.imported, kBlocks);
+  follower.stop();
+  maker.stop();
+  EXPECT_EQ(maker.chain_stats().own_blocks, static_cast<uint64_t>(kBlocks));
+  EXPECT_EQ(follower.chain_stats().imported, static_cast<uint64_t>(kBlocks));
+  EXPECT_EQ(follower.chain_stats().fetched_twice, 0u);
+  EXPECT_GT(followed.gossip.load(), 0);
+  EXPECT_EQ(follower.network_stats().violations + maker.network_stats().violations, 0u);
+  EXPECT_EQ(follower.network_stats().goodbyes_sent, 1u);
+  EXPECT_EQ(maker.network_stats().goodbyes_received, 1u);
+}
+
+TEST_P(NodeThreads, ALateNodeCatchesUpOverLoopback) {
+  constexpr int kBlocks = 200;
+  Counter made, followed;
+  Node maker(options(GetParam()), identity(1), made);
+  ASSERT_TRUE(maker.start());
+  for (const SharedBytes& block : make_chain(kBlocks)) {
+    const int before = made.imported.load();
+    ASSERT_TRUE(maker.publish(block));
+    Counter::wait_for(made.imported, before + 1);
+  }
+  NodeOptions following = options(GetParam());
+  following.network.dial = {Multiaddr::tcp(maker.listening(), maker.peer_id())};
+  Node follower(std::move(following), identity(2), followed);
+  ASSERT_TRUE(follower.start());
+  Counter::wait_for(followed.imported, kBlocks);
+  follower.stop();
+  maker.stop();
+  EXPECT_EQ(follower.chain_stats().fetched_twice, 0u);
+  EXPECT_EQ(follower.chain_stats().fetched_bodies, static_cast<uint64_t>(kBlocks));
+  EXPECT_EQ(maker.chain_stats().served_chunks, static_cast<uint64_t>(kBlocks));
+}
+
+TEST_P(NodeThreads, StartAndStopAtOnceOverAndOver) {
+  for (int i = 0; i < 10; ++i) {
+    Counter counter;
+    Node node(options(GetParam()), identity(1), counter);
+    ASSERT_TRUE(node.start());
+    if (i % 2 == 0) node.stop();
+    EXPECT_EQ(node.publish(SharedBytes()), i % 2 != 0);
+  }
+}
+
+TEST_P(NodeThreads, APortInUseIsAnErrorOfStart) {
+  Counter counter;
+  Node first(options(GetParam()), identity(1), counter);
+  ASSERT_TRUE(first.start());
+  NodeOptions same = options(GetParam());
+  same.network.listen = first.listening();
+  Node second(std::move(same), identity(2), counter);
+  const Status started = second.start();
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.error().code, Code::address_in_use);
+  EXPECT_FALSE(second.publish(SharedBytes()));
+}
+
+}  // namespace
+}  // namespace beamline::node
