@@ -302,7 +302,7 @@ void Network::on_stream_opened(Peer& peer, const libp2p::Event& event, Now now) 
   if (std::ranges::find(meshsub_, event.protocol) != meshsub_.end()) {
     // The newest wins: some peers open a second one after the first broke.
     if (peer.gossip_in) peer.connection->reset(peer.gossip_in);
-    if (peer.in_router && !peer.leaving) router_.restart_input(peer.index);
+    if (peer.in_router) router_.restart_input(peer.index);
     use.kind = StreamUse::Kind::gossip_in;
     peer.gossip_in = event.stream;
     // The router takes nothing from a peer that it does not know yet.
@@ -404,9 +404,6 @@ void Network::on_stream_reset(Peer& peer, const libp2p::Event& event, Now now) {
 void Network::disconnect(Peer& peer, std::optional<uint64_t> goodbye, Now now) {
   if (peer.leaving || !peer.used) return;
   peer.leaving = true;
-  // It is no member of the mesh any more, while its last bytes leave.
-  if (peer.in_router) router_.peer_disconnected(peer.index, now);
-  peer.in_router = false;
   if (goodbye && peer.handshake != nullptr) {
     say_goodbye(peer, *goodbye, now);
     peer.leave_at = now.mono + config_.goodbye_timeout;
@@ -415,6 +412,13 @@ void Network::disconnect(Peer& peer, std::optional<uint64_t> goodbye, Now now) {
   }
   peer.close_at = peer.leave_at + config_.goodbye_timeout;
   mark(peer);
+}
+
+// A peer that is leaving is no member of the mesh any more, while its last bytes leave. REQUIRES:
+// drain_gossip() has taken what it sent, for a message is judged with its sender.
+void Network::leave_mesh(Peer& peer, Now now) {
+  if (peer.in_router) router_.peer_disconnected(peer.index, now);
+  peer.in_router = false;
 }
 
 // What an honest peer does not do. It may happen to a broken one, but not often.
@@ -432,7 +436,7 @@ void Network::charge(Peer* peer, const Error& error, Now now) {
 void Network::remove(Peer& peer, Now now) {
   // What it sent is told before its end, and while its slot is still its own.
   drain_gossip(now);
-  if (peer.in_router) router_.peer_disconnected(peer.index, now);
+  leave_mesh(peer, now);
   client_.on_peer_gone(peer.number(), now);
   server_.on_peer_gone(peer.number(), now);
   drain_client(now);
@@ -445,7 +449,7 @@ void Network::remove(Peer& peer, Now now) {
   reactor_.disarm(peer.timer);
   Dial* const redialled = peer.dial;
   --peers_used_;
-  peer.used = peer.in_router = peer.up = peer.leaving = peer.said_closed = false;
+  peer.used = peer.up = peer.leaving = peer.said_closed = false;
   peer.leave_at = peer.close_at = peer.gossip_at = MonoTime::never();
   peer.violations = 0;
   peer.goodbye.reset();
@@ -495,6 +499,7 @@ void Network::pump(Now now) {
       Peer& peer = *peers_[index];
       peer.dirty = false;
       if (!peer.used) continue;
+      if (peer.leaving) leave_mesh(peer, now);
       run_deadlines(peer, now);
       poll_connection(peer, now);
       run_handshake(peer, now);

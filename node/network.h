@@ -144,6 +144,7 @@ class Network final : public TurnHook, private ListenerHandler {
   void on_stream_closed(Peer& peer, const libp2p::Event& event, Now now);
   void on_stream_reset(Peer& peer, const libp2p::Event& event, Now now);
   void disconnect(Peer& peer, std::optional<uint64_t> goodbye, Now now);
+  void leave_mesh(Peer& peer, Now now);
   void charge(Peer* peer, const Error& error, Now now);
   void remove(Peer& peer, Now now);
   void tell_core_down(Peer& peer);

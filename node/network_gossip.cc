@@ -54,14 +54,15 @@ bool Network::drain_gossip(Now now) {
 }
 
 void Network::on_gossip_message(gossip::Message&& message, Now now) {
+  Peer* sender = message.from == gossip::kNoPeer ? nullptr : peers_[message.from].get();
   auto block = decode_block(message.data);
   if (!block) {
     ++stats_.gossip_undecodable;
     router_.verdict(message.handle, gossip::Verdict::reject, now);
     // Who forwards it has not looked at it.
-    return charge(peers_[message.from].get(), block.error(), now);
+    return charge(sender, block.error(), now);
   }
-  chain::Event event = chain::GossipBlock{.sender = peers_[message.from]->handle(),
+  chain::Event event = chain::GossipBlock{.sender = sender ? sender->handle() : chain::PeerHandle{},
                                           .verdict = number_of(message.handle),
                                           .block = std::move(*block)};
   if (core_has_room() && core_.push(std::move(event)) == PushResult::ok) {

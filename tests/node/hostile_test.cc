@@ -262,6 +262,29 @@ TEST_P(NodeHostile, gossipBlockThatDoesNotDecodeIsRejectedAndCharged) {
   EXPECT_EQ(hostile.goodbye(), Goodbye::kFault);
 }
 
+// Of a block and a last straw that arrive in one turn, the straw is looked at first. The block is
+// judged all the same: else whoever is the first to send each block could take it from us.
+TEST_P(NodeHostile, gossipBlockOfAPeerThatIsSentAwayInTheSameTurnIsJudged) {
+  start();
+  Hostile hostile(world, Layer::connection);
+  connect(hostile);
+  hostile.say_status(status(maker.head().root, maker.head().slot));
+  const auto& by_root = reqresp::info(Protocol::blocks_by_root_v1).id;
+  const std::vector<uint8_t> garbage(40, 0xff);
+  for (uint32_t i = 1; i < victim.options().network.max_violations; ++i) {
+    hostile.open(by_root, garbage, true);
+    world.run_for(milliseconds(100));
+  }
+  ASSERT_FALSE(hostile.closed());
+  const chain::BlockInfo block = make_block(victim.log().back().parent_root, 3, 77);
+  hostile.open("/meshsub/1.1.0", gossip_frame(topic(), block.signed_bytes), false);
+  hostile.open(by_root, garbage, true);
+  EXPECT_TRUE(closes(hostile));
+  EXPECT_EQ(hostile.goodbye(), Goodbye::kFault);
+  EXPECT_TRUE(victim.chain().tree().contains(block.root));
+  EXPECT_EQ(victim.network().router().stats().ignored, 0u);
+}
+
 // ---- Answers to our requests
 
 std::vector<uint8_t> chunk_of(Bytes ssz, Protocol protocol = Protocol::blocks_by_root_v1) {
