@@ -164,8 +164,9 @@ TEST(LeanVectors, Varint) {
     append_uvarint(codec.at("value"), written);
     Bytes input = encoded;
     const auto value = take_uvarint(input, "varint");
-    return written == encoded && value && *value == codec.at("value") && input.empty() &&
-           uvarint_size(*value) == one.json.at("output").at("byteLength");
+    return written == encoded && value && *value == codec.at("value").get<uint64_t>() &&
+           input.empty() &&
+           uvarint_size(*value) == one.json.at("output").at("byteLength").get<size_t>();
   });
 }
 
@@ -205,10 +206,11 @@ TEST(LeanVectors, GossipTopic) {
     const LeanTopicKind kinds = kind == "block"         ? LeanTopicKind::block
                                 : kind == "attestation" ? LeanTopicKind::attestation
                                                         : LeanTopicKind::aggregation;
-    bool right = topic->kind == kinds && topic->network == codec.at("networkName");
-    if (codec.contains("subnetId")) right &= topic->subnet == codec.at("subnetId");
+    bool right =
+        topic->kind == kinds && topic->network == codec.at("networkName").get<std::string>();
+    if (codec.contains("subnetId")) right &= topic->subnet == codec.at("subnetId").get<uint64_t>();
     if (codec.contains("expectedNetworkName")) {
-      right &= (topic->network == codec.at("expectedNetworkName")) ==
+      right &= (topic->network == codec.at("expectedNetworkName").get<std::string>()) ==
                one.json.at("output").at("forkValid").get<bool>();
     }
     return right;
@@ -224,8 +226,10 @@ TEST(LeanVectors, SnappyBlock) {
     const auto back = snappy_uncompress(compressed, kLimit);
     if (!back || !equal(*back, data)) return false;
     const auto ours = snappy_uncompress(snappy_compress(data), kLimit);
-    return ours && equal(*ours, data) && compressed.size() == output.at("compressedLength") &&
-           *snappy_declared_size(compressed, kLimit) == output.at("uncompressedLength");
+    return ours && equal(*ours, data) &&
+           compressed.size() == output.at("compressedLength").get<size_t>() &&
+           *snappy_declared_size(compressed, kLimit) ==
+               output.at("uncompressedLength").get<size_t>();
   });
 }
 

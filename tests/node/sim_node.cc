@@ -52,6 +52,11 @@ chain::BlockInfo make_block(const Root& parent, Slot slot, uint64_t salt) {
                    .parent_root = parent,
                    .state_root = {},
                    .graffiti = {}};
+  // What does not compress, as in a real block.
+  Rng rng(slot * 1000 + salt);
+  rng.fill(block.state_root.bytes);
+  rng.fill(block.graffiti.bytes);
+  rng.fill(block.signature);
   const SharedBytes bytes = SharedBytes::copy(encode_empty_block(block));
   const auto view = SignedBlockView::parse(types, Fork::phase0, bytes);
   BL_CHECK(view.has_value());
