@@ -71,13 +71,35 @@ Result<Item> Reader::next(const char* field) {
   return Item{header.is_list, left.subspan(header.size, header.payload), left.first(size)};
 }
 
+// Takes a good string of at most 55 bytes, which nearly all are; leaves all else to next().
+inline bool Reader::take_short(Bytes& payload) {
+  const Bytes left = items_.subspan(at_);
+  if (left.empty()) return false;
+  const uint8_t first = left[0];
+  if (first < kString) {
+    payload = left.first(1);
+    ++at_;
+    return true;
+  }
+  const size_t size = first - size_t{kString};
+  if (size > kMaxShort || size >= left.size()) return false;
+  if (size == 1 && left[1] < kString) return false;
+  payload = left.subspan(1, size);
+  at_ += 1 + size;
+  return true;
+}
+
 Result<Bytes> Reader::string(const char* field, size_t max_size) {
   const size_t at = offset();
-  const Result<Item> item = next(field);
-  if (!item) return std::unexpected(item.error());
-  if (item->is_list) return bad_input(Code::bad_encoding, field, at);
-  if (item->payload.size() > max_size) return bad_input(Code::too_long, field, at);
-  return item->payload;
+  Bytes payload;
+  if (!take_short(payload)) {
+    const Result<Item> item = next(field);
+    if (!item) return std::unexpected(item.error());
+    if (item->is_list) return bad_input(Code::bad_encoding, field, at);
+    payload = item->payload;
+  }
+  if (payload.size() > max_size) return bad_input(Code::too_long, field, at);
+  return payload;
 }
 
 Result<Bytes> Reader::fixed(const char* field, size_t size) {
@@ -106,7 +128,15 @@ Result<uint64_t> Reader::uint(const char* field, size_t max_bytes) {
   BL_CHECK(max_bytes >= 1 && max_bytes <= 8);
   const Result<Bytes> digits = big_uint(field, max_bytes);
   if (!digits) return std::unexpected(digits.error());
+  if (digits->empty()) return 0;
   uint64_t value = 0;
+  // The eight bytes that end with the last digit, where the input has so many: no loop over a size
+  // that nobody can predict.
+  const auto end = static_cast<size_t>(digits->data() - items_.data()) + digits->size();
+  if (end >= sizeof(value)) {
+    std::memcpy(&value, items_.data() + end - sizeof(value), sizeof(value));
+    return std::byteswap(value) & (UINT64_MAX >> (64 - 8 * digits->size()));
+  }
   for (const uint8_t digit : *digits) value = value << 8 | digit;
   return value;
 }

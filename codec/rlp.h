@@ -53,6 +53,7 @@ class Reader {
 
  private:
   Reader(Bytes items, size_t base) : items_(items), base_(base) {}
+  bool take_short(Bytes& payload);
 
   Bytes items_;
   size_t at_ = 0;

@@ -67,9 +67,11 @@ template <class Lane>
 BL_KECCAK_INLINE void one_round(const Lane* from, Lane* to, uint64_t constant) {
   Lane parity[5];
   Lane mix[5];
+#pragma GCC unroll 5  // at -O2 g++ would leave loops, which keep the state in memory
   for (size_t x = 0; x < 5; ++x) {
     parity[x] = from[x] ^ from[x + 5] ^ from[x + 10] ^ from[x + 15] ^ from[x + 20];
   }
+#pragma GCC unroll 5
   for (size_t x = 0; x < 5; ++x) {
     Lane next = parity[(x + 1) % 5];
     rotate<1>(next);
