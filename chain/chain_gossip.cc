@@ -98,6 +98,7 @@ void Chain::on(const Now& now, OwnBlock&& event) {
 
 void Chain::give_verdict(PeerHandle sender, VerdictId id, GossipReason reason) {
   const GossipResult result = result_of(reason);
+  ++stats_.verdicts[static_cast<size_t>(reason)];
   commands_.push(GossipVerdict{sender, id, result, reason});
   if (result == GossipResult::reject) charge(sender, Conduct::invalid_gossip);
 }

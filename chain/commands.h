@@ -67,6 +67,7 @@ enum class GossipReason : uint8_t {
   invalid_block,     // reject: the block was found invalid, now or before
   invalid_parent,    // reject: an ancestor was found invalid
 };
+inline constexpr size_t kGossipReasons = 13;
 const char* name(GossipResult result);
 const char* name(GossipReason reason);
 struct GossipVerdict {

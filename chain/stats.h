@@ -2,13 +2,17 @@
 // the transfers cost.
 #pragma once
 
+#include <array>
 #include <cstdint>
+
+#include "chain/commands.h"
 
 namespace beamline::chain {
 
 struct Stats {
   // Blocks by way of arrival, and what became of them.
   uint64_t gossip_blocks = 0;
+  std::array<uint64_t, kGossipReasons> verdicts{};  // by GossipReason
   uint64_t own_blocks = 0;
   uint64_t own_refused = 0;              // no parent, not after it, too early, or known
   uint64_t fetched_bodies = 0;           // whole, valid blocks that answers brought

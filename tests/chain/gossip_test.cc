@@ -1,4 +1,6 @@
 // Blocks from the mesh: accept, ignore or reject, and the buffer of those that are a little early.
+#include <numeric>
+
 #include <gtest/gtest.h>
 
 #include "tests/chain/blocks.h"
@@ -96,6 +98,14 @@ TEST(Gossip, WhatIsKnownOldOrFromNobodyIsIgnored) {
   bench.turn();
   EXPECT_EQ(only_verdict(bench).reason, GossipReason::second_proposal);
   EXPECT_EQ(bench.chain.peers().find(kPeerA)->score, 100);
+  // Each is counted by its reason.
+  const auto& counted = bench.chain.stats().verdicts;
+  for (const auto reason :
+       {GossipReason::verified, GossipReason::already_known, GossipReason::below_anchor,
+        GossipReason::unknown_peer, GossipReason::second_proposal}) {
+    EXPECT_EQ(counted[static_cast<size_t>(reason)], 1u) << name(reason);
+  }
+  EXPECT_EQ(std::accumulate(counted.begin(), counted.end(), uint64_t{0}), 5u);
 }
 
 TEST(Gossip, ASecondProposalThatOthersBuildOnIsFetched) {
