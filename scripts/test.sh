@@ -62,7 +62,10 @@ test_main() {
   local area='' tier failed=() passed=() target=() groups=(build test)
   while [[ $# -gt 0 ]]; do
     case $1 in
-      --long) export BEAMLINE_LONG=1 ;;
+      --long)
+        export BEAMLINE_LONG=1
+        groups+=(long)
+        ;;
       -*) fail "test: unknown option '$1'; valid: --long" 2 ;;
       *)
         [[ -z $area ]] || fail "test: one area at a time, not '$area' and '$1'" 2
