@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "codec/genesis_state.h"
 #include "codec/hex.h"
 
 namespace beamline::node {
@@ -66,6 +67,15 @@ std::string json_text(const std::string& file, const Json& json, const char* key
   return at->is_string() ? at->get<std::string>() : at->dump();
 }
 
+// Of the block that a genesis state belongs to.
+Root root_of_state(const std::string& path, const Preset& preset) {
+  const BeaconTypes types(preset);
+  const std::string state = read_file(path);
+  const auto root = genesis_block_root(types, as_bytes(state));
+  if (!root) fail(path, "is not a phase0 genesis state: " + to_string(root.error()));
+  return *root;
+}
+
 }  // namespace
 
 ChainSpec load_chain_spec(const std::string& directory) {
@@ -83,8 +93,6 @@ ChainSpec load_chain_spec(const std::string& directory) {
   spec.genesis_time = WallTime::from_unix(static_cast<int64_t>(genesis_time));
   spec.genesis_validators_root =
       Root{hex_value<32>(network_file, "genesis_validators_root", text("genesis_validators_root"))};
-  spec.genesis_block_root =
-      Root{hex_value<32>(network_file, "genesis_block_root", text("genesis_block_root"))};
   spec.genesis_fork_version =
       hex_value<4>(network_file, "genesis_fork_version", text("genesis_fork_version"));
 
@@ -100,6 +108,12 @@ ChainSpec load_chain_spec(const std::string& directory) {
   const uint64_t slot = number(config_file, "SECONDS_PER_SLOT", value("SECONDS_PER_SLOT"));
   if (slot == 0 || slot > 3600) fail(config_file, "SECONDS_PER_SLOT must be 1 to 3600");
   spec.slot_duration = seconds(static_cast<int64_t>(slot));
+  if (json.contains("genesis_block_root")) {
+    spec.genesis_block_root =
+        Root{hex_value<32>(network_file, "genesis_block_root", text("genesis_block_root"))};
+  } else {
+    spec.genesis_block_root = root_of_state(directory + "/genesis.ssz", *spec.preset);
+  }
   return spec;
 }
 

@@ -23,9 +23,10 @@ struct ChainSpec {
   }
 };
 
-// Reads DIR/network.json (genesis_time, genesis_validators_root, genesis_fork_version and
-// genesis_block_root, as the beacon API writes them) and DIR/config.yaml (PRESET_BASE,
-// SECONDS_PER_SLOT). Throws std::runtime_error that names the file, the key and what it must be.
+// Reads DIR/network.json (genesis_time, genesis_validators_root, genesis_fork_version, as the
+// beacon API writes them, and genesis_block_root) and DIR/config.yaml (PRESET_BASE,
+// SECONDS_PER_SLOT). Where the file has no genesis_block_root, it is computed from DIR/genesis.ssz.
+// Throws std::runtime_error that names the file, the key and what it must be.
 ChainSpec load_chain_spec(const std::string& directory);
 
 }  // namespace beamline::node
