@@ -1,5 +1,6 @@
 // Every command that README shows is one that runs in a test, or that CI runs.
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "tests/project/command.h"
@@ -28,7 +29,8 @@ const std::map<std::string, std::string> kRunsElsewhere = {
     {"./dev test", ".ci/run; it cannot run inside itself"},
     {"./dev test --long", "before a release"},
     {"./dev test base", "its parts: Dev.*"},
-    {"./dev run", "the program's own tests"},
+    {"./dev run", "the program's own tests, and Lodestar.*"},
+    {"build/release/beamline follow --genesis DIR --peer MULTIADDR", "Lodestar.*"},
     {"./dev bench", "BenchRunner.*"},
     {"./dev lint", "Lint.ThisTreeIsClean"},
 };
@@ -59,6 +61,24 @@ TEST(Readme, TheFilesItLinksToExist) {
     const std::string path = top() + "/" + (*it)[1].str();
     EXPECT_EQ(run("test -e '" + path + "'").status, 0) << path;
   }
+}
+
+TEST(Readme, TheOptionsOfFollowAreThoseThatItTakes) {
+  std::istringstream text(read_file(top() + "/README.md"));
+  const std::string code =
+      read_file(top() + "/node/follow.cc") + read_file(top() + "/node/backend_option.h");
+  const std::regex option("\"(--[a-z-]+)\", (options\\.|text_)");
+  std::set<std::string> taken;
+  for (std::sregex_iterator it(code.begin(), code.end(), option), end; it != end; ++it) {
+    taken.insert((*it)[1]);
+  }
+  std::set<std::string> told;
+  const std::regex row("^\\| `(--[a-z-]+) .*$");
+  for (std::string line; std::getline(text, line);) {
+    std::smatch match;
+    if (std::regex_match(line, match, row)) told.insert(match[1]);
+  }
+  EXPECT_EQ(told, taken);
 }
 
 TEST(Readme, CiRunsTheTests) {
