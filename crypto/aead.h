@@ -8,9 +8,11 @@
 #include <array>
 #include <cstdint>
 
-#include <openssl/types.h>
-
 #include "base/bytes.h"
+
+// libcrypto's EVP_CIPHER and EVP_CIPHER_CTX, without its headers.
+struct evp_cipher_st;
+struct evp_cipher_ctx_st;
 
 namespace beamline::aead_internal {
 
@@ -26,14 +28,15 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   // The context of `key`, ready for a message with this nonce of 12 bytes.
-  EVP_CIPHER_CTX* ready(const EVP_CIPHER* cipher, Bytes key, const uint8_t* nonce, int encrypt);
+  evp_cipher_ctx_st* ready(const evp_cipher_st* cipher, Bytes key, const uint8_t* nonce,
+                           int encrypt);
   void forget_if(Bytes key);
 
  private:
   bool holds(Bytes key) const { return key_size_ != 0 && equal({key_.data(), key_size_}, key); }
   void forget();
 
-  EVP_CIPHER_CTX* context_ = nullptr;
+  evp_cipher_ctx_st* context_ = nullptr;
   std::array<uint8_t, kMaxKeySize> key_{};
   size_t key_size_ = 0;
 };
@@ -41,7 +44,7 @@ class Context {
 // One algorithm's contexts of one thread.
 class Contexts {
  public:
-  explicit Contexts(const EVP_CIPHER* cipher) : cipher_(cipher) {}
+  explicit Contexts(const evp_cipher_st* cipher) : cipher_(cipher) {}
 
   // In place. `tag` is kTagSize bytes.
   void seal(Bytes key, const uint8_t* nonce, Bytes associated, MutableBytes data, uint8_t* tag);
@@ -51,12 +54,12 @@ class Contexts {
   void forget(Bytes key);
 
  private:
-  const EVP_CIPHER* cipher_;
+  const evp_cipher_st* cipher_;
   Context seal_;
   Context open_;
 };
 
 // Fetched from libcrypto, for the process. Aborts where the library has no such cipher.
-const EVP_CIPHER* fetch_cipher(const char* name);
+const evp_cipher_st* fetch_cipher(const char* name);
 
 }  // namespace beamline::aead_internal

@@ -7,10 +7,11 @@
 #include <cstdint>
 #include <span>
 
-#include <openssl/types.h>
-
 #include "base/bytes.h"
 #include "base/error.h"
+
+// libcrypto's EVP_CIPHER_CTX, without its headers.
+struct evp_cipher_ctx_st;
 
 namespace beamline {
 
@@ -64,7 +65,7 @@ class AesCtr {
   void process(MutableBytes data);
 
  private:
-  EVP_CIPHER_CTX* context_;
+  evp_cipher_ctx_st* context_;
 };
 
 // One short message with a key of its own: uses this thread's context instead of a new one.
@@ -84,7 +85,7 @@ class Aes256Block {
   AesBlockBytes encrypt(const AesBlockBytes& block);
 
  private:
-  EVP_CIPHER_CTX* context_;
+  evp_cipher_ctx_st* context_;
 };
 
 }  // namespace beamline

@@ -10,7 +10,7 @@ namespace beamline {
 namespace {
 
 aead_internal::Contexts& contexts() {
-  static const EVP_CIPHER* const kFetched = aead_internal::fetch_cipher("ChaCha20-Poly1305");
+  static const evp_cipher_st* const kFetched = aead_internal::fetch_cipher("ChaCha20-Poly1305");
   thread_local aead_internal::Contexts both(kFetched);
   return both;
 }
