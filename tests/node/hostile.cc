@@ -52,7 +52,9 @@ void Hostile::connect_to(const Endpoint& endpoint, const PeerId& peer) {
   if (layer_ == Layer::noise) {
     upgrade_.emplace(node_, libp2p::Role::dialler, peer, now);
   }
-  stream_ = *tcp_->connect(endpoint, *this, seconds(30));
+  const Result<TcpStream*> stream = tcp_->connect(endpoint, *this, seconds(30));
+  BL_CHECK(stream.has_value());
+  stream_ = *stream;
   reactor_->wake();
 }
 
