@@ -3,9 +3,11 @@
 // the producers', the reactor's and the kernel's.
 #include <latch>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include <benchmark/benchmark.h>
+#include <sched.h>
 #include <time.h>
 
 #include "base/check.h"
@@ -62,7 +64,33 @@ struct Run {
   uint32_t producers;
   uint32_t each;
   bool chains;
-  Duration gap{};  // between bursts
+  Duration gap{};    // between bursts
+  Duration full{};   // how long a producer sleeps when it is refused; 0: it yields
+  bool pin = false;  // the reactor to one core; producers run on any
+};
+
+void sleep(Duration time) { std::this_thread::sleep_for(std::chrono::nanoseconds(time.ns)); }
+
+// Keeps this thread on the first core that it may use, while it lives.
+class Pin {
+ public:
+  Pin() {
+    BL_CHECK(sched_getaffinity(0, sizeof before_, &before_) == 0);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (size_t core = 0; core < CPU_SETSIZE; ++core) {
+      if (!CPU_ISSET(core, &before_)) continue;
+      CPU_SET(core, &one);
+      break;
+    }
+    BL_CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+  }
+  ~Pin() { sched_setaffinity(0, sizeof before_, &before_); }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+
+ private:
+  cpu_set_t before_;
 };
 
 template <class Producer>
@@ -76,10 +104,10 @@ void produce(Producer& producer, uint32_t id, const Run& run) {
     for (size_t done = 0; done < count;) {
       const size_t more = run.chains ? producer.push_burst({burst + done, count - done})
                                      : size_t{producer.push(burst[done])};
-      if (more == 0) std::this_thread::yield();
+      if (more == 0) run.full > Duration{} ? sleep(run.full) : std::this_thread::yield();
       done += more;
     }
-    if (run.gap > Duration{}) std::this_thread::sleep_for(std::chrono::nanoseconds(run.gap.ns));
+    if (run.gap > Duration{}) sleep(run.gap);
   }
 }
 
@@ -109,6 +137,8 @@ Result measure(Reactor& reactor, const Run& run) {
         stop.arrive_and_wait();
       });
     }
+    std::optional<Pin> pin;
+    if (run.pin) pin.emplace();  // after the producers were made, which would inherit it
     ready.arrive_and_wait();
     start = cpu_seconds();
     while (!receiver.done()) {
@@ -128,7 +158,9 @@ Result measure(Reactor& reactor, const Run& run) {
 template <class Queue>
 void flat_out(benchmark::State& state, const Run& run) {
   auto reactor = Reactor::create(*make_ring({.max_ops = 64}));
-  measure<Queue>(**reactor, {run.producers, run.each / 4, run.chains, run.gap});  // warm
+  Run warm = run;
+  warm.each /= 4;
+  measure<Queue>(**reactor, warm);
   double cpu = 0, wakes = 0, rounds = 0;
   for (auto _ : state) {
     const Result result = measure<Queue>(**reactor, run);
@@ -145,6 +177,11 @@ constexpr Run kSingles4{.producers = 4, .each = 100'000, .chains = false};
 constexpr Run kNaive4{.producers = 4, .each = 10'000, .chains = false};
 constexpr Run kChains1{.producers = 1, .each = 400'000, .chains = true};
 constexpr Run kChains4{.producers = 4, .each = 100'000, .chains = true};
+// Where producers and the reactor really meet: it has a core, they run on both.
+constexpr Run kSingles4Free{
+    .producers = 4, .each = 100'000, .chains = false, .full = microseconds(50), .pin = true};
+constexpr Run kChains4Free{
+    .producers = 4, .each = 100'000, .chains = true, .full = microseconds(50), .pin = true};
 constexpr Run kBursts{.producers = 1, .each = 64 * 200, .chains = true, .gap = microseconds(40)};
 constexpr Run kBurstsSingle{
     .producers = 1, .each = 64 * 200, .chains = false, .gap = microseconds(40)};
@@ -160,6 +197,10 @@ BEAMLINE_FLAT_OUT(BM_Chains1Ours, OurQueue, kChains1);
 BEAMLINE_FLAT_OUT(BM_Chains1GoodMutex, GoodMutexQueue, kChains1);
 BEAMLINE_FLAT_OUT(BM_Chains4Ours, OurQueue, kChains4);
 BEAMLINE_FLAT_OUT(BM_Chains4GoodMutex, GoodMutexQueue, kChains4);
+BEAMLINE_FLAT_OUT(BM_Singles4FreeOurs, OurQueue, kSingles4Free);
+BEAMLINE_FLAT_OUT(BM_Singles4FreeGoodMutex, GoodMutexQueue, kSingles4Free);
+BEAMLINE_FLAT_OUT(BM_Chains4FreeOurs, OurQueue, kChains4Free);
+BEAMLINE_FLAT_OUT(BM_Chains4FreeGoodMutex, GoodMutexQueue, kChains4Free);
 BEAMLINE_FLAT_OUT(BM_BurstsOurs, OurQueue, kBursts);
 BEAMLINE_FLAT_OUT(BM_BurstsSingleOurs, OurQueue, kBurstsSingle);
 

@@ -37,7 +37,7 @@ void BM_WakeInbox(benchmark::State& state) {
     auto reactor = Reactor::create(*make_ring({.max_ops = 64}));
     {
       Answers answers(answered);
-      InboxPort<int> port(**reactor, answers);
+      InboxPort<int, Answers> port(**reactor, answers);
       const InboxClass classes[] = {{.nodes = 64}};
       producer = port.gate().make_producer(classes);
       ready.arrive_and_wait();

@@ -29,6 +29,9 @@ namespace {
 constexpr uint64_t kIgnore = UINT64_MAX;  // a cancellation: the target's own completion counts
 constexpr uint64_t kWake = UINT64_MAX - 1;
 
+// How old may be what is known of the wall clock, as compared with the monotonic one.
+constexpr Duration kWallTimeAge = milliseconds(1);
+
 // What a received datagram brings along: its sender's address, in so many bytes.
 constexpr msghdr kReceiveMessage{.msg_name = nullptr,
                                  .msg_namelen = Endpoint::capacity(),
@@ -120,6 +123,8 @@ class Ring final : public Backend {
   bool open_ = false;
   bool wake_armed_ = false;
   io_uring ring_{};
+  int64_t mono_to_wall_ = 0;
+  int64_t wall_read_again_ = INT64_MIN;  // by the monotonic clock
   BackendStats stats_;
 };
 
@@ -289,14 +294,16 @@ unsigned Ring::flush_sq() {
 
 int Ring::system_enter(unsigned to_submit, unsigned wait_for, unsigned flags,
                        const __kernel_timespec* timeout) {
-  io_uring_getevents_arg arg{};
-  arg.sigmask_sz = _NSIG / 8;
-  arg.ts = std::bit_cast<uint64_t>(timeout);
-  flags |= IORING_ENTER_EXT_ARG;
   if (wait_for > 0) flags |= enter_flags_;
   if ((ring_.int_flags & 1) != 0) flags |= IORING_ENTER_REGISTERED_RING;
   ++stats_.enters;
-  return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), to_submit, wait_for, flags,
+  const auto fd = static_cast<unsigned>(ring_.enter_ring_fd);
+  // Without a timeout there is nothing that the kernel had to copy.
+  if (timeout == nullptr) return io_uring_enter2(fd, to_submit, wait_for, flags, nullptr, 0);
+  io_uring_getevents_arg arg{};
+  arg.sigmask_sz = _NSIG / 8;
+  arg.ts = std::bit_cast<uint64_t>(timeout);
+  return io_uring_enter2(fd, to_submit, wait_for, flags | IORING_ENTER_EXT_ARG,
                          reinterpret_cast<sigset_t*>(&arg), sizeof arg);
 }
 
@@ -378,12 +385,18 @@ size_t Ring::reap(std::span<Event> out) {
   return count;
 }
 
+// A turn may take a microsecond, so it looks at one clock: what a step of the other does to the
+// difference between them is seen within kWallTimeAge.
 Now Ring::now() {
-  timespec mono, wall;
-  clock_gettime(CLOCK_MONOTONIC, &mono);
-  clock_gettime(CLOCK_REALTIME, &wall);
-  return {MonoTime{mono.tv_sec * 1'000'000'000 + mono.tv_nsec},
-          WallTime{wall.tv_sec * 1'000'000'000 + wall.tv_nsec}};
+  timespec clock;
+  clock_gettime(CLOCK_MONOTONIC, &clock);
+  const int64_t mono = clock.tv_sec * 1'000'000'000 + clock.tv_nsec;
+  if (mono >= wall_read_again_) {
+    clock_gettime(CLOCK_REALTIME, &clock);
+    mono_to_wall_ = clock.tv_sec * 1'000'000'000 + clock.tv_nsec - mono;
+    wall_read_again_ = mono + kWallTimeAge.ns;
+  }
+  return {MonoTime{mono}, WallTime{mono + mono_to_wall_}};
 }
 
 // ---- Buffers

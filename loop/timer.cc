@@ -86,6 +86,7 @@ bool TimerWheel::first_place(Place& place) const {
 }
 
 MonoTime TimerWheel::next_deadline() const {
+  if (armed_ == 0) return MonoTime::never();
   Place place;
   return first_place(place) ? MonoTime{earliest_[place.level][place.slot]} : MonoTime::never();
 }
@@ -172,6 +173,10 @@ void TimerWheel::sort_due() {
 size_t TimerWheel::fire(MonoTime now, FlightRecorder* recorder) {
   const uint64_t now_tick = tick_of(now, kSlotShift);
   BL_CHECK(now_tick >= tick_);
+  if (armed_ == 0) {
+    tick_ = now_tick;
+    return 0;
+  }
   while (collect(now_tick, now)) {
   }
   tick_ = now_tick;
