@@ -141,6 +141,7 @@ class Hasher {
   void push_chunks(Bytes bytes);
   bool push_leaf(const View& view);
   void push_bits(const View& view);
+  void push_lists(const View& view);
   void finish(size_t base, const Type& type, uint64_t length);
 
   std::vector<Hash256> stack_;

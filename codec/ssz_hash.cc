@@ -26,16 +26,11 @@ size_t tree_depth(uint64_t leaves) {
   return leaves <= 1 ? 0 : static_cast<size_t>(std::bit_width(leaves - 1));
 }
 
-// Reduces stack[base..] to one root of a tree with room for `limit` leaves.
-void merkleize(std::vector<Hash256>& stack, size_t base, uint64_t limit) {
+// Reduces stack[base..], which is not empty, to the root of the smallest tree that holds it; gives
+// that tree's depth.
+size_t reduce(std::vector<Hash256>& stack, size_t base) {
   const auto& zeros = zero_roots();
-  const size_t depth = tree_depth(limit);
   size_t count = stack.size() - base;
-  BL_CHECK(count <= limit);
-  if (count == 0) {
-    stack.push_back(zeros[depth]);
-    return;
-  }
   size_t level = 0;
   for (; count > 1; ++level) {
     if (count % 2 != 0) {
@@ -48,14 +43,82 @@ void merkleize(std::vector<Hash256>& stack, size_t base, uint64_t limit) {
     count /= 2;
   }
   stack.resize(base + 1);
-  for (; level < depth; ++level) stack[base] = sha256_pair(stack[base], zeros[level]);
+  return level;
+}
+
+// Reduces stack[base..] to one root of a tree with room for `limit` leaves.
+void merkleize(std::vector<Hash256>& stack, size_t base, uint64_t limit) {
+  const auto& zeros = zero_roots();
+  const size_t depth = tree_depth(limit);
+  BL_CHECK(stack.size() - base <= limit);
+  if (stack.size() == base) {
+    stack.push_back(zeros[depth]);
+    return;
+  }
+  for (size_t level = reduce(stack, base); level < depth; ++level) {
+    stack[base] = sha256_pair(stack[base], zeros[level]);
+  }
+}
+
+Hash256 length_chunk(uint64_t length) {
+  Hash256 chunk;
+  std::memcpy(chunk.bytes.data(), &length, sizeof(length));
+  return chunk;
 }
 
 void mix_in_length(Hash256& root, uint64_t length) {
-  Hash256 chunk;
-  std::memcpy(chunk.bytes.data(), &length, sizeof(length));
-  root = sha256_pair(root, chunk);
+  root = sha256_pair(root, length_chunk(length));
 }
+
+// Lists in a list, as transactions are: their trees are mostly padding.
+bool is_list_of_lists(const Type& type) {
+  return type.kind == Kind::list && type.element->kind == Kind::list &&
+         type.element->element->is_basic();
+}
+
+// Roots that climb together, several hashes at a time, each from its own level to that of the whole
+// tree.
+class Climb {
+ public:
+  static constexpr size_t kMost = 16;
+
+  void add(size_t level, uint64_t length) {
+    levels_[count_] = level;
+    lengths_[count_++] = length;
+  }
+
+  // `roots`: those that were added. They become the roots of their lists.
+  void run(Hash256* roots, size_t depth) {
+    const auto& zeros = zero_roots();
+    for (size_t level = 0; level < depth; ++level) {
+      step(
+          roots, [&](size_t i) { return levels_[i] <= level; },
+          [&](size_t) { return zeros[level]; });
+    }
+    step(roots, [](size_t) { return true; }, [&](size_t i) { return length_chunk(lengths_[i]); });
+  }
+
+ private:
+  // One hash of each root that takes part, with what stands at its right.
+  template <class TakesPart, class Right>
+  void step(Hash256* roots, TakesPart takes_part, Right right) {
+    size_t pairs = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      if (!takes_part(i)) continue;
+      pairs_[2 * pairs] = roots[i];
+      pairs_[2 * pairs + 1] = right(i);
+      members_[pairs++] = i;
+    }
+    uint8_t* const bytes = pairs_[0].bytes.data();
+    sha256_pairs(bytes, bytes, pairs);
+    for (size_t i = 0; i < pairs; ++i) roots[members_[i]] = pairs_[i];
+  }
+
+  std::array<size_t, kMost> levels_, members_;
+  std::array<uint64_t, kMost> lengths_;
+  std::array<Hash256, 2 * kMost> pairs_;
+  size_t count_ = 0;
+};
 
 static_assert(sizeof(Hash256) == 32);
 
@@ -89,7 +152,26 @@ void Hasher::push_bits(const View& view) {
   finish(base, view.type(), length);
 }
 
-// Pushes the root of a value that has no composite children; false when it has.
+// The roots of a list's elements, which are lists of basic values.
+void Hasher::push_lists(const View& view) {
+  const size_t depth = tree_depth(view.type().element->chunks);
+  const size_t count = view.size();
+  for (size_t first = 0; first < count; first += Climb::kMost) {
+    Climb climb;
+    const size_t base = stack_.size();
+    for (size_t i = first; i < std::min(first + Climb::kMost, count); ++i) {
+      const View element = view.at(i);
+      const size_t at = stack_.size();
+      push_chunks(element.bytes());
+      const bool empty = stack_.size() == at;
+      if (empty) stack_.push_back(zero_roots()[depth]);
+      climb.add(empty ? depth : reduce(stack_, at), element.size());
+    }
+    climb.run(&stack_[base], depth);
+  }
+}
+
+// Pushes the root of a value whose children need no frame of their own; false when they do.
 bool Hasher::push_leaf(const View& view) {
   const Type& type = view.type();
   switch (type.kind) {
@@ -103,9 +185,10 @@ bool Hasher::push_leaf(const View& view) {
       return true;
     case Kind::vector:
     case Kind::list: {
-      if (!type.element->is_basic()) return false;
+      const bool lists = is_list_of_lists(type);
+      if (!type.element->is_basic() && !lists) return false;
       const size_t base = stack_.size();
-      push_chunks(view.bytes());
+      lists ? push_lists(view) : push_chunks(view.bytes());
       finish(base, type, view.size());
       return true;
     }

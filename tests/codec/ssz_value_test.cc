@@ -172,6 +172,34 @@ TEST(SszValue, BlocksByRootTakesAtMost1024Roots) {
   EXPECT_EQ(View::parse(blocks_by_root_type(), bytes).error().code, Code::truncated);
 }
 
+// Lists in a list climb together: as many as there are, from whatever level, the root is that of
+// the list of their roots.
+TEST(SszValue, RootOfAListOfListsIsThatOfTheirRoots) {
+  const uint64_t seed = 62;
+  Rng rng(seed);
+  Hasher hasher;
+  const Type inner = list_of("transaction", kUint8, uint64_t{1} << 30);
+  const Type outer = list_of("transactions", inner, 1 << 20);
+  const Type roots_type = list_of("roots", kBytes32, 1 << 20, &list_ops<Root>());
+  for (size_t count = 0; count < 50; ++count) {
+    std::vector<Root> roots;
+    std::vector<uint8_t> bytes(4 * count), tail;
+    for (size_t i = 0; i < count; ++i) {
+      std::vector<uint8_t> element(rng.chance(1, 5) ? 32 * rng.below(5) : rng.below(700));
+      rng.fill(element);
+      const auto offset = static_cast<uint32_t>(bytes.size() + tail.size());
+      std::memcpy(bytes.data() + 4 * i, &offset, sizeof(offset));
+      tail.insert(tail.end(), element.begin(), element.end());
+      roots.push_back(hasher.hash_tree_root(*View::parse(inner, element)));
+    }
+    bytes.insert(bytes.end(), tail.begin(), tail.end());
+    const auto view = View::parse(outer, bytes);
+    ASSERT_TRUE(view) << to_string(view.error());
+    ASSERT_EQ(hasher.hash_tree_root(*view), *root_of_value(roots_type, &roots, hasher))
+        << "seed " << seed << " count " << count;
+  }
+}
+
 TEST(Bitlist, SetGetAndBounds) {
   Bitlist list = Bitlist::of_length(10);
   list.set(0, true);
