@@ -92,7 +92,7 @@ bool World::later(const Entry& a, const Entry& b) {
 void World::push(MonoTime time, Action action, bool background) {
   BL_CHECK(time != MonoTime::never());
   if (!background) ++foreground_;
-  heap_.push_back({std::max(time, now_), ties_.next(), sequence_++, std::move(action), background});
+  heap_.push_back({std::max(time, now_), next_tie(), sequence_++, std::move(action), background});
   std::push_heap(heap_.begin(), heap_.end(), later);
 }
 
@@ -148,13 +148,28 @@ void World::record(Record what, uint64_t a, uint64_t b, uint64_t c) {
   }
 }
 
-bool World::chance(Rate rate) { return rate != 0 && rng_.chance(rate, kAlways); }
-
-Duration World::up_to(Duration most) {
-  return most.ns <= 0 ? Duration{} : Duration{rng_.between(0, most.ns)};
+bool World::chance(Rate rate) {
+  if (rate == 0) return false;
+  return tape_.empty() ? rng_.chance(rate, kAlways) : draw(0, 255) * kAlways < 256ull * rate;
 }
 
-uint64_t World::draw(uint64_t low, uint64_t high) { return low + rng_.below(high - low + 1); }
+Duration World::up_to(Duration most) {
+  if (most.ns <= 0) return {};
+  return {static_cast<int64_t>(draw(0, static_cast<uint64_t>(most.ns)))};
+}
+
+uint64_t World::draw(uint64_t low, uint64_t high) {
+  if (tape_.empty()) return low + rng_.below(high - low + 1);
+  uint64_t value = 0;
+  for (uint64_t range = high - low; range > 0 && !tape_.empty(); range >>= 8) {
+    value = value << 8 | tape_.front();
+    tape_ = tape_.subspan(1);
+  }
+  return low + value % (high - low + 1);
+}
+
+// At equal times, what happens first.
+uint64_t World::next_tie() { return tape_.empty() ? ties_.next() : draw(0, 255); }
 
 uint32_t World::add_backend(SimBackend* backend) {
   backends_.push_back(backend);

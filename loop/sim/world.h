@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/rng.h"
 #include "base/time.h"
 #include "loop/sim/options.h"
@@ -52,6 +53,9 @@ class World {
   Network& net() { return *net_; }
   // An independent generator for a component of the simulation; the n-th is always the same.
   Rng fork_rng() { return rng_.fork(); }
+  // What the kernel and the network draw comes from these bytes while they last, then from the
+  // seed again: a fuzzer decides what goes wrong, and in which order. REQUIRES: they outlive it.
+  void set_tape(Bytes tape) { tape_ = tape; }
 
   // ---- Hosts and clocks. A wall clock starts at options().wall_start and keeps the time of the
   // monotonic one until it is stepped or skewed. The monotonic clock is the same on all hosts.
@@ -121,6 +125,7 @@ class World {
     int64_t parts_per_million = 0;
   };
   static bool later(const Entry& a, const Entry& b);
+  uint64_t next_tie();
 
   void push(MonoTime time, Action action, bool background);
   // Runs the next entry if it is due at `end` or before; else moves the clock to `end` (unless
@@ -133,6 +138,7 @@ class World {
   Options options_;
   Rng rng_;
   Rng ties_;
+  Bytes tape_;
   MonoTime now_{1'000'000'000};
   uint64_t sequence_ = 0;
   uint64_t steps_ = 0;

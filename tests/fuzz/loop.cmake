@@ -1,0 +1,1 @@
+beamline_fuzz(loop SOURCES loop_fuzz.cc ../sim/injection.cc DEPS beamline_sim)
