@@ -93,10 +93,12 @@ void echo(benchmark::State& state, EchoServe serve) {
 }
 
 void BM_EchoReactor(benchmark::State& state) { echo(state, serve_reactor); }
+void BM_EchoReactorEpoll(benchmark::State& state) { echo(state, serve_reactor_epoll); }
 void BM_EchoRaw(benchmark::State& state) { echo(state, serve_raw); }
 void BM_EchoEpoll(benchmark::State& state) { echo(state, serve_epoll); }
 void BM_EchoLibuv(benchmark::State& state) { echo(state, serve_libuv); }
 BENCHMARK(BM_EchoReactor)->Arg(1)->Arg(16)->Arg(64)->UseRealTime();
+BENCHMARK(BM_EchoReactorEpoll)->Arg(1)->Arg(16)->Arg(64)->UseRealTime();
 BENCHMARK(BM_EchoRaw)->Arg(1)->Arg(16)->Arg(64)->UseRealTime();
 BENCHMARK(BM_EchoEpoll)->Arg(1)->Arg(16)->Arg(64)->UseRealTime();
 BENCHMARK(BM_EchoLibuv)->Arg(1)->Arg(16)->Arg(64)->UseRealTime();

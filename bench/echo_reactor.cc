@@ -1,4 +1,5 @@
 #include "bench/echo_servers.h"
+#include "loop/epoll.h"
 #include "loop/ring.h"
 #include "node/echo_pair.h"
 
@@ -19,11 +20,8 @@ class StopWhenAllClosed final : public TurnHook {
   const uint64_t connections_;
 };
 
-}  // namespace
-
-void serve_reactor(const EchoSetup& setup) {
-  auto backend = make_ring();
-  if (!backend) die("io_uring");
+void serve_on(Result<std::unique_ptr<Backend>> backend, const EchoSetup& setup) {
+  if (!backend) die("backend");
   const auto reactor = std::move(*Reactor::create(std::move(*backend)));
   const auto tcp = std::move(*Tcp::create(*reactor));
   EchoServer server;
@@ -35,5 +33,10 @@ void serve_reactor(const EchoSetup& setup) {
   reactor->run();
   reactor->remove_hook(hook);
 }
+
+}  // namespace
+
+void serve_reactor(const EchoSetup& setup) { serve_on(make_ring(), setup); }
+void serve_reactor_epoll(const EchoSetup& setup) { serve_on(make_epoll(), setup); }
 
 }  // namespace beamline::bench

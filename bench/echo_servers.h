@@ -12,9 +12,10 @@ struct EchoSetup {
 };
 using EchoServe = void (*)(const EchoSetup& setup);
 
-void serve_reactor(const EchoSetup& setup);  // ours
-void serve_raw(const EchoSetup& setup);      // liburing, by hand
-void serve_epoll(const EchoSetup& setup);    // epoll, by hand
+void serve_reactor(const EchoSetup& setup);        // ours
+void serve_reactor_epoll(const EchoSetup& setup);  // ours, on its epoll backend
+void serve_raw(const EchoSetup& setup);            // liburing, by hand
+void serve_epoll(const EchoSetup& setup);          // epoll, by hand
 void serve_libuv(const EchoSetup& setup);
 
 // Shared by the rivals: a blocking listener whose port has been told, and one accepted connection.

@@ -8,3 +8,5 @@ pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv)
 beamline_bench(echo_bench SOURCES echo_bench.cc echo_raw.cc echo_reactor.cc echo_rivals.cc
                DEPS beamline_echo PkgConfig::URING PkgConfig::LIBUV)
+beamline_bench(receive_bench SOURCES receive_bench.cc echo_rivals.cc DEPS beamline_loop PkgConfig::LIBUV)
+beamline_bench(timer_bench SOURCES timer_bench.cc DEPS beamline_loop)

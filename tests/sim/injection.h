@@ -33,6 +33,8 @@ class Injection {
 
  private:
   static constexpr size_t kClients = 8;
+  // Three operations for a stream, one for the listener, one and the sends for a UDP socket.
+  static constexpr uint32_t kMostOps = 3 * kClients + 1 + 1 + 3;
   static constexpr uint8_t kNumbered = 0;  // classes of messages
   static constexpr uint8_t kReserved = 1;
 
@@ -44,7 +46,6 @@ class Injection {
   // Both ends of a connection send the same endless sequence; each checks what it gets.
   class End final : public StreamHandler {
    public:
-    explicit End(Injection& injection) : injection_(injection) {}
     void on_connected(TcpStream&) override { BL_CHECK(stream != nullptr); }
     void on_data(TcpStream& stream, Lease lease) override;
     void on_end(TcpStream& stream) override;
@@ -57,9 +58,6 @@ class Injection {
     uint64_t received = 0;
     uint64_t writable = 0;
     bool ended = false;
-
-   private:
-    Injection& injection_;
   };
 
   class Server final : public ListenerHandler {
