@@ -114,6 +114,7 @@ void UdpSocket::arm() {
 
 void UdpSocket::on_receive(Op& op, Completion&& completion) {
   UdpSocket& socket = *static_cast<UdpSocket*>(op.owner);
+  if (completion.lease) socket.waiter_.place = 0;
   if (completion.lease && socket.state_ == State::open) socket.receive(std::move(completion.lease));
   completion.lease.reset();
   if (!completion.more) socket.receive_again(completion.result);

@@ -103,7 +103,7 @@ Injection::Injection(uint64_t seed, const Options& options, Bytes steps, Bytes t
       a_tcp_(*Tcp::create(*a_, tcp_options(seed))),
       b_tcp_(*Tcp::create(*b_, tcp_options(seed))) {
   ends_.reserve(4 * kClients + kClients);
-  const UdpOptions udp{.max_datagram = 100, .buffer_count = 2, .send_slots = 3};
+  const UdpOptions udp{.max_datagram = 100, .buffer_count = 2, .send_slots = kSendSlots};
   a_udp_ = *UdpSocket::open(*a_, a_.endpoint(kPort), a_datagrams_, udp);
   b_udp_ = *UdpSocket::open(*b_, b_.endpoint(kPort), b_datagrams_, udp);
   BL_CHECK(b_tcp_->listen(b_.endpoint(kPort), server_).has_value());
@@ -250,7 +250,9 @@ void Injection::finish() {
   world_.calm();
   // Nobody sleeps over a message, whatever was lost before.
   BL_CHECK(world_.run_until([&] { return core_.next == pushed_; }, seconds(1)));
-  BL_CHECK(b_udp_->send(a_udp_->local(), as_bytes("")) != SendResult::closed);
+  // Every datagram's place comes back, and nobody is deaf.
+  BL_CHECK(world_.run_until([&] { return b_udp_->free_slots() == kSendSlots; }, seconds(1)));
+  BL_CHECK(b_udp_->send(a_udp_->local(), as_bytes("")) == SendResult::ok);
   b_.wake();
   const uint64_t before = a_datagrams_.received;
   BL_CHECK(world_.run_until([&] { return a_datagrams_.received > before; }, seconds(1)));

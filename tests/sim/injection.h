@@ -34,7 +34,8 @@ class Injection {
  private:
   static constexpr size_t kClients = 8;
   // Three operations for a stream, one for the listener, one and the sends for a UDP socket.
-  static constexpr uint32_t kMostOps = 3 * kClients + 1 + 1 + 3;
+  static constexpr uint32_t kSendSlots = 3;
+  static constexpr uint32_t kMostOps = 3 * kClients + 1 + 1 + kSendSlots;
   static constexpr uint8_t kNumbered = 0;  // classes of messages
   static constexpr uint8_t kReserved = 1;
 
