@@ -33,7 +33,7 @@ class Client final : public StreamHandler {
   int writable = 0;
 };
 
-class TcpTest : public RingTcpTest {
+class TcpStreamTest : public RingTcpTest {
  protected:
   void reset(const TcpOptions& options) { reset_tcp(options); }
   template <class Predicate>
@@ -41,8 +41,9 @@ class TcpTest : public RingTcpTest {
     ASSERT_TRUE(RingTcpTest::turn_until(done));
   }
 };
+using TcpListenerTest = TcpStreamTest;
 
-TEST_F(TcpTest, EchoComesBackWholeAndInOrder) {
+TEST_F(TcpStreamTest, EchoComesBackWholeAndInOrder) {
   Echo echo;
   Client client;
   const Closer closer(*this);
@@ -59,7 +60,7 @@ TEST_F(TcpTest, EchoComesBackWholeAndInOrder) {
   EXPECT_EQ(client.why->code, Code::closed);
 }
 
-TEST_F(TcpTest, ConnectingToNobodyIsRefused) {
+TEST_F(TcpStreamTest, ConnectingToNobodyIsRefused) {
   Client client;
   Echo echo;
   const Closer closer(*this);
@@ -73,7 +74,7 @@ TEST_F(TcpTest, ConnectingToNobodyIsRefused) {
   EXPECT_EQ(client.why->fault, Fault::network);
 }
 
-TEST_F(TcpTest, PortInUseNamesThePort) {
+TEST_F(TcpListenerTest, PortInUseNamesThePort) {
   Echo echo;
   const Closer closer(*this);
   TcpListener* listener = *tcp_->listen(Endpoint::loopback(0), echo);
@@ -83,7 +84,7 @@ TEST_F(TcpTest, PortInUseNamesThePort) {
   EXPECT_EQ(second.error().offset, listener->local().port());
 }
 
-TEST_F(TcpTest, ShutdownLeavesNothingInFlightAndFreesThePort) {
+TEST_F(TcpStreamTest, ShutdownLeavesNothingInFlightAndFreesThePort) {
   for (int round = 0; round < 20; ++round) {
     Echo echo;
     Client client;
@@ -100,7 +101,7 @@ TEST_F(TcpTest, ShutdownLeavesNothingInFlightAndFreesThePort) {
   }
 }
 
-TEST_F(TcpTest, FullQueueRefusesWholeWritesAndSaysWhenThereIsRoom) {
+TEST_F(TcpStreamTest, FullQueueRefusesWholeWritesAndTheLowWatermarkOffersRoom) {
   reset({.stream_queue_bytes = 65'536});
   class Deaf final : public ListenerHandler, public StreamHandler {
    public:
@@ -135,7 +136,7 @@ TEST_F(TcpTest, FullQueueRefusesWholeWritesAndSaysWhenThereIsRoom) {
   turn_until([&] { return client.writable > before && deaf.received == taken; });
 }
 
-TEST_F(TcpTest, SlotsAreBoundedAndRefusalsCounted) {
+TEST_F(TcpListenerTest, SlotsAreBoundedAndRefusalsCounted) {
   reset({.max_streams = 3});
   Echo echo;
   Client a, b, c;
@@ -150,7 +151,7 @@ TEST_F(TcpTest, SlotsAreBoundedAndRefusalsCounted) {
   turn_until([&] { return tcp_->stats().refused_slots == 3; });
 }
 
-TEST_F(TcpTest, ConnectThatNobodyAnswersEndsAtItsDeadline) {
+TEST_F(TcpStreamTest, ConnectThatNobodyAnswersEndsAtItsDeadline) {
   // A listener that never accepts: when its queue is full, it answers no more.
   Backend& backend = reactor_->backend();
   const Socket silent = *backend.listen_tcp(Endpoint::loopback(0), 0);

@@ -27,7 +27,7 @@ struct Numbered {
               this};
 };
 
-TEST(TimerTest, FireInOrderOfDeadlineThenOfArming) {
+TEST(TimerWheelTest, FireInOrderOfDeadlineThenOfArming) {
   TimerWheel wheel(MonoTime{1000});
   Log log;
   std::vector<std::unique_ptr<Numbered>> timers;
@@ -43,7 +43,7 @@ TEST(TimerTest, FireInOrderOfDeadlineThenOfArming) {
   EXPECT_EQ(wheel.fire(MonoTime{90'000'000'000}), 1u);
 }
 
-TEST(TimerTest, NoTimerFiresANanosecondEarlyFromNanosecondsToYears) {
+TEST(TimerWheelTest, NoTimerFiresANanosecondEarlyFromNanosecondsToYears) {
   constexpr int64_t kStart = 123'456'789'012;
   for (int64_t delay = 1; delay < 140LL * 365 * 86'400 * 1'000'000'000 / 5; delay = delay * 5 + 3) {
     TimerWheel wheel(MonoTime{kStart});
@@ -59,7 +59,7 @@ TEST(TimerTest, NoTimerFiresANanosecondEarlyFromNanosecondsToYears) {
   }
 }
 
-TEST(TimerTest, NeverAndDisarmedDoNotFire) {
+TEST(TimerWheelTest, NeverAndDisarmedDoNotFire) {
   TimerWheel wheel(MonoTime{0});
   Log log;
   Numbered a(log, 1), b(log, 2);
@@ -73,7 +73,7 @@ TEST(TimerTest, NeverAndDisarmedDoNotFire) {
 }
 
 // A callback arms itself for now, disarms one that is due, and moves one that is due.
-TEST(TimerTest, CallbacksMayArmAndDisarmAnyOther) {
+TEST(TimerWheelTest, CallbacksMayArmAndDisarmAnyOther) {
   TimerWheel wheel(MonoTime{0});
   struct Context {
     TimerWheel& wheel;
@@ -102,7 +102,7 @@ TEST(TimerTest, CallbacksMayArmAndDisarmAnyOther) {
 
 // After next_deadline() has passed and fire() ran, the next one is later: a reactor that sleeps
 // until then does not spin. (Disarmed timers leave early bounds behind; each costs one wake.)
-TEST(TimerTest, AWakeAtTheNextDeadlineMovesItOn) {
+TEST(TimerWheelTest, AWakeAtTheNextDeadlineMovesItOn) {
   TimerWheel wheel(MonoTime{0});
   Log log;
   Numbered early(log, 1), late(log, 2);
@@ -197,7 +197,7 @@ class TimerModel {
   uint64_t order_ = 0;
 };
 
-TEST(TimerTest, RandomOperationsAgainstASortedMap) {
+TEST(TimerWheelTest, RandomOperationsAgainstASortedMap) {
   for (uint64_t seed = 1; seed <= 30 && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     TimerModel model(seed);
