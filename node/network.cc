@@ -305,9 +305,8 @@ void Network::on_stream_opened(Peer& peer, const libp2p::Event& event, Now now) 
     if (peer.in_router) router_.restart_input(peer.index);
     use.kind = StreamUse::Kind::gossip_in;
     peer.gossip_in = event.stream;
-    // The router takes nothing from a peer that it does not know yet.
-    if (!peer.in_router) peer.connection->pause(event.stream);
-    return;
+    peer.connection->pause(event.stream);
+    return let_gossip_in(peer);
   }
   const auto at = std::ranges::find(reqresp_ids_, event.protocol);
   if (at == reqresp_ids_.end()) return peer.connection->reset(event.stream);
@@ -335,7 +334,14 @@ void Network::on_stream_negotiated(Peer& peer, const libp2p::Event& event, Now n
   std::memcpy(&info.identity, identity.bytes.data(), sizeof info.identity);
   if (!router_.peer_connected(peer.index, info, now)) return;
   peer.in_router = true;
-  if (peer.gossip_in) peer.connection->resume(peer.gossip_in);
+  let_gossip_in(peer);
+}
+
+// The router takes nothing from a peer that it does not know yet, and the core would ignore the
+// block of one that it does not: then a peer that never says its status could be the first to send
+// each block, and nobody else's would be looked at.
+void Network::let_gossip_in(Peer& peer) {
+  if (peer.in_router && peer.up && peer.gossip_in) peer.connection->resume(peer.gossip_in);
 }
 
 void Network::on_stream_data(Peer& peer, const libp2p::Event& event, Now now) {

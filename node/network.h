@@ -138,6 +138,7 @@ class Network final : public TurnHook, private ListenerHandler {
   void on_connected(Peer& peer, Now now);
   bool settle_duplicate(Peer& peer, Now now);
   void open_gossip(Peer& peer, Now now);
+  void let_gossip_in(Peer& peer);
   void on_stream_opened(Peer& peer, const libp2p::Event& event, Now now);
   void on_stream_negotiated(Peer& peer, const libp2p::Event& event, Now now);
   void on_stream_data(Peer& peer, const libp2p::Event& event, Now now);

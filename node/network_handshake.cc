@@ -45,6 +45,7 @@ void Network::on_handshake_action(Peer& peer, const Handshake::Action& action, N
       // Whom we get no further with is dialled ever more rarely.
       if (peer.dial != nullptr) peer.dial->delay = config_.redial_first;
       push_core(chain::PeerUp{peer.handle()});
+      let_gossip_in(peer);
       return push_status(peer);
     case Handshake::Action::Kind::goodbye:
       return disconnect(peer, action.reason, now);

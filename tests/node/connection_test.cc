@@ -62,6 +62,10 @@ TEST(NodeConnection, AGossipStreamOfAPeerThatIsOpenedAnewBeginsWithAFrame) {
   Hostile peer(world, Hostile::Layer::connection);
   peer.connect(node);
   ASSERT_TRUE(world.run_until([&] { return peer.connected(); }, seconds(5)));
+  StatusV1 status;
+  status.fork_digest = sim_spec(world).digest();
+  status.head_root = sim_spec(world).genesis_block_root;
+  peer.say_status(status);
   const std::vector<uint8_t> half = {10, 0x0a, 2};  // 10 bytes are announced
   const std::vector<uint8_t> whole = {0};
   const auto first = peer.open("/meshsub/1.1.0", half, false);

@@ -229,6 +229,7 @@ TEST_P(NodeHostile, gossipRpcThatIsMalformedEndsTheConnection) {
   start();
   Hostile hostile(world, Layer::connection);
   connect(hostile);
+  hostile.say_status(status(maker.head().root, maker.head().slot));
   hostile.open("/meshsub/1.1.0", bytes_of("\x05\xff\xff\xff\xff\xff"), false);
   EXPECT_TRUE(closes(hostile));
   EXPECT_EQ(hostile.goodbye(), Goodbye::kFault);
@@ -240,6 +241,7 @@ TEST_P(NodeHostile, gossipFrameOverTheLimitEndsTheConnection) {
   start();
   Hostile hostile(world, Layer::connection);
   connect(hostile);
+  hostile.say_status(status(maker.head().root, maker.head().slot));
   hostile.open("/meshsub/1.1.0", bytes_of("\xff\xff\xff\xff\x7f"), false);
   EXPECT_TRUE(closes(hostile));
   EXPECT_EQ(victim.network().router().stats().frames_oversize, 1u);
@@ -273,6 +275,23 @@ TEST_P(NodeHostile, gossipBlockThatDoesNotDecodeIsRejectedAndCharged) {
   hostile.open("/meshsub/1.1.0", gossip_frame(topic(), std::vector<uint8_t>(200, 0)), false);
   EXPECT_TRUE(closes(hostile));
   EXPECT_EQ(hostile.goodbye(), Goodbye::kFault);
+}
+
+// Whoever is the first to send each block, and never says a status, could take it from us.
+TEST_P(NodeHostile, gossipBlockOfAPeerWithoutStatusWaitsForIt) {
+  start();
+  Hostile hostile(world, Layer::connection);
+  connect(hostile);
+  const chain::BlockInfo block = make_block(victim.log().back().parent_root, 3, 78);
+  hostile.open("/meshsub/1.1.0", gossip_frame(topic(), block.signed_bytes), false);
+  world.run_for(milliseconds(200));
+  const uint64_t taken = victim.network().router().stats().messages_new;
+  EXPECT_EQ(victim.network().router().stats().ignored, 0u);
+  EXPECT_FALSE(victim.chain().tree().contains(block.root));
+  hostile.say_status(status(maker.head().root, maker.head().slot));
+  world.run_for(milliseconds(200));
+  EXPECT_EQ(victim.network().router().stats().messages_new, taken + 1);
+  EXPECT_TRUE(victim.chain().tree().contains(block.root));
 }
 
 // Of a block and a last straw that arrive in one turn, the straw is looked at first. The block is
