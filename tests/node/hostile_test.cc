@@ -186,6 +186,13 @@ TEST_P(NodeHostile, ConnectionFloodIsRefusedAndCountedAndLeavesRoomForOurDials) 
   EXPECT_EQ(victim.network_stats().refused_peers, 17u);
   // The maker is lost while they sit there: its place is kept for it.
   world.net().reset_connections(maker.host(), victim.host());
+  world.run_for(milliseconds(100));
+  for (int i = 0; i < 5; ++i) {
+    flood.push_back(std::make_unique<Hostile>(world, Layer::tcp));
+    flood.back()->connect(victim);
+  }
+  world.run_for(milliseconds(100));
+  EXPECT_EQ(victim.network_stats().refused_peers, 22u);
   world.run_for(seconds(3));
   EXPECT_EQ(victim.network().peers(), 1u);
   maker_lost_ = 1;
