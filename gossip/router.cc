@@ -220,8 +220,8 @@ void Router::fail(PeerState& peer, const Error& error) {
 bool Router::poll_failure(Failure& failure) {
   while (!failures_.empty()) {
     failure = failures_.pop_front();
-    const PeerState* peer = find(failure.peer);
-    if (peer != nullptr && peer->failed) return true;
+    // Told also when the peer has opened a new stream meanwhile.
+    if (find(failure.peer) != nullptr) return true;
   }
   return false;
 }

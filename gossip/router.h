@@ -81,7 +81,8 @@ class Router {
   // stream is to be closed, and nothing more of it is read. Errors: not_found (not connected),
   // closed (failed before), those of FrameReader and RpcReader.
   Status receive(PeerIndex peer, Bytes bytes, Now now);
-  // The peer opened its stream to us anew: what was half received, and a failure, are forgotten.
+  // The peer opened its stream to us anew: what was half received is forgotten, and it may send
+  // again after a failure (which is told all the same).
   void restart_input(PeerIndex peer);
   // Our stream to the peer was opened anew: what was queued is dropped, and our subscriptions and
   // meshes are announced again.

@@ -9,6 +9,7 @@ namespace beamline::node {
 namespace {
 
 constexpr Duration kHeldRetry = milliseconds(2);
+constexpr size_t kMaxServerPlaces = 1024;  // twice the streams of reqresp::ServerLimits
 
 gossip::Params gossip_params(const NetworkConfig& config) {
   gossip::Params params;
@@ -311,6 +312,12 @@ void Network::on_stream_opened(Peer& peer, const libp2p::Event& event, Now now) 
   const auto at = std::ranges::find(reqresp_ids_, event.protocol);
   if (at == reqresp_ids_.end()) return peer.connection->reset(event.stream);
   const auto protocol = static_cast<reqresp::Protocol>(at - reqresp_ids_.begin());
+  // What the server tells of a stream waits while the core is full, also after the stream has gone:
+  // so streams that come and go in that time are bounded here.
+  if (server_places_.size() >= kMaxServerPlaces) {
+    ++stats_.refused_requests;
+    return peer.connection->reset(event.stream);
+  }
   const auto request = server_.on_stream(peer.number(), protocol, now);
   if (!request) return peer.connection->reset(event.stream);
   use.kind = StreamUse::Kind::server;

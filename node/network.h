@@ -58,6 +58,7 @@ struct NetworkStats {
   uint64_t chunks_undecodable = 0;
   uint64_t events_held = 0;         // waited for room in the core's inbox
   uint64_t events_dropped = 0;      // waited for it when their peer went
+  uint64_t refused_requests = 0;    // streams of peers that came and went while the core was full
   uint64_t violations = 0;          // bad RPCs, requests, answers and gossip
   uint64_t requests_too_slow = 0;   // of peers, that did not come whole in time
   uint64_t requests_too_early = 0;  // for blocks, before the status

@@ -253,7 +253,7 @@ TEST_F(MeshTest, RestartedOutputAnnouncesEverythingAgain) {
   EXPECT_TRUE(in_mesh(1));
 }
 
-TEST_F(MeshTest, RestartedInputForgetsHalfAFrameAndAFailure) {
+TEST_F(MeshTest, RestartedInputForgetsHalfAFrameButTheFailureIsTold) {
   join(1);
   const SharedBytes frame = block_frame("block");
   ASSERT_TRUE(router_->receive(1, frame.bytes().first(5), now_).has_value());
@@ -263,6 +263,8 @@ TEST_F(MeshTest, RestartedInputForgetsHalfAFrameAndAFailure) {
   ASSERT_FALSE(router_->receive(1, garbage, now_).has_value());
   router_->restart_input(1);
   Router::Failure failure;
+  ASSERT_TRUE(router_->poll_failure(failure));
+  EXPECT_EQ(failure.peer, 1u);
   EXPECT_FALSE(router_->poll_failure(failure));
   give(1, frame);
   EXPECT_EQ(router_->validating(), 1u);

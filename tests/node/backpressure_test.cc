@@ -195,6 +195,26 @@ TEST_F(NodeBackpressure, ACancelledRequestIsToldThoughItsSlotIsUsedAnew) {
   EXPECT_EQ(cancelled[0].peer, asked[0].peer);
 }
 
+// Their events wait for the core, also when the streams have gone: they were bounded by nothing.
+TEST_F(NodeBackpressure, StreamsThatComeAndGoWhileTheCoreIsFullAreBounded) {
+  start(false);
+  Hostile peer(world, Hostile::Layer::connection);
+  peer.connect_to(network().listening(), network().peer_id());
+  ASSERT_TRUE(world.run_until([&] { return peer.connected(); }, seconds(5)));
+  core.room = false;
+  network().execute(chain::RequestByRoot{.peer = {77, 1}, .request = 1, .roots = {Root{}}});
+  const reqresp::ProtocolInfo& row = reqresp::info(reqresp::Protocol::blocks_by_root_v1);
+  const auto request = reqresp::encode_request(row, std::vector<uint8_t>(32, 1));
+  for (int i = 0; i < 3000 && network().stats().refused_requests < 10; ++i) {
+    const auto stream = peer.open(row.id, request, true);
+    world.run_for(milliseconds(10));
+    peer.reset(stream);
+    world.run_for(milliseconds(10));
+  }
+  EXPECT_EQ(network().stats().refused_requests, 10u);
+  give_room();
+}
+
 // ---- The whole, with inboxes for one message of a kind
 
 TEST(NodeTinyInboxes, LateNodeCatchesUpAndFollows) {
