@@ -77,6 +77,10 @@ test_main() {
     shift
   done
   need "${groups[@]}"
+  # Official vectors that lie beside the checkout are read without being asked for.
+  local vectors
+  vectors=$(dirname "$PWD")/shared/vectors
+  [[ -n ${BEAMLINE_VECTORS:-} || ! -d $vectors ]] || export BEAMLINE_VECTORS=$vectors
   rm -rf "$report"
   mkdir -p "$report"
   # One area alone: only its own programs are built.
