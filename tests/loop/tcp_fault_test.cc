@@ -285,8 +285,9 @@ class FileLimit {
 TEST_F(TcpFaultTest, OutOfFileDescriptorsIsCountedAndTheListenerRecovers) {
   Session session;
   const Closer closer(*this);
-  TcpListener* listener = *tcp_->listen(Endpoint::loopback(0), session);
   const Tick tick(*reactor_);
+  reactor_->turn();  // UBSan looks at each class once, and needs a descriptor for that
+  TcpListener* listener = *tcp_->listen(Endpoint::loopback(0), session);
   FileLimit limit;
   Peer peer(listener->local());
   // The next number that is free is the first one that is refused. An accept keeps to the limit of
@@ -309,8 +310,9 @@ TEST_F(TcpFaultTest, OutOfFileDescriptorsIsCountedAndTheListenerRecovers) {
 TEST_F(TcpFaultTest, ListenerThatWaitsToAcceptAgainCanBeClosed) {
   Session session;
   const Closer closer(*this);
-  TcpListener* listener = *tcp_->listen(Endpoint::loopback(0), session);
   const Tick tick(*reactor_);
+  reactor_->turn();  // UBSan looks at each class once, and needs a descriptor for that
+  TcpListener* listener = *tcp_->listen(Endpoint::loopback(0), session);
   FileLimit limit;
   Peer peer(listener->local());
   const int next = ::dup(0);
