@@ -152,16 +152,4 @@ size_t Mplex::poll_session(MutableBytes out) {
   return at;
 }
 
-size_t Mplex::poll_transmit(MutableBytes out) {
-  size_t at = session_frames_ ? poll_session(out) : 0;
-  for (;;) {
-    const uint32_t slot = ready_.next(cursor_);
-    if (slot == kNone) return at;
-    const size_t size = write_stream(slot, out.subspan(at));
-    if (size == 0) return at;
-    at += size;
-    cursor_ = slot + 1;
-  }
-}
-
 }  // namespace beamline::libp2p

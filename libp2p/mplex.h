@@ -21,7 +21,6 @@ class Mplex final : public Muxer {
   // bad_encoding (flag 7), duplicate (a stream opened twice), flow_control (more resets than the
   // other side reads).
   Result<size_t> receive(Bytes input, MuxEvent& event) override;
-  size_t poll_transmit(MutableBytes out) override;
   size_t poll_session(MutableBytes out) override;
   void go_away(uint32_t code) override;
 
@@ -38,7 +37,7 @@ class Mplex final : public Muxer {
 
   Status on_header_byte(uint8_t byte);
   Status on_header(uint64_t header, uint64_t length);
-  size_t write_stream(uint32_t slot, MutableBytes out);
+  size_t write_stream(uint32_t slot, MutableBytes out) override;
 
   bool sendable(const Stream& stream) const override;
   void on_consumed(uint32_t, size_t) override {}

@@ -147,6 +147,18 @@ bool Muxer::is_paused(StreamId id) const {
   return stream != nullptr && stream->paused;
 }
 
+size_t Muxer::poll_transmit(MutableBytes out) {
+  size_t at = session_frames_ ? poll_session(out) : 0;
+  for (;;) {
+    const uint32_t slot = ready_.next(cursor_);
+    if (slot == kNone) return at;
+    const size_t size = write_stream(slot, out.subspan(at));
+    if (size == 0) return at;
+    at += size;
+    cursor_ = slot + 1;
+  }
+}
+
 size_t Muxer::queued(StreamId id) const {
   const Stream* stream = find(id);
   return stream == nullptr ? 0 : stream->send.size();

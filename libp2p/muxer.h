@@ -100,7 +100,7 @@ class Muxer {
   // Events that need no input. receive() calls it first.
   bool poll_event(MuxEvent& event);
   // Writes whole frames into `out`, control first, streams in turn; gives how many bytes.
-  virtual size_t poll_transmit(MutableBytes out) = 0;
+  size_t poll_transmit(MutableBytes out);
   // The same, of the session's own frames alone: the last words of a connection that failed.
   virtual size_t poll_session(MutableBytes out) = 0;
   bool wants_transmit() const { return session_frames_ || ready_.any(); }
@@ -200,6 +200,8 @@ class Muxer {
   // The same, of a reset that was queued where no error could be given.
   Status check_backlog() const;
 
+  // One turn of a stream that is ready: bytes written, 0 without room.
+  virtual size_t write_stream(uint32_t slot, MutableBytes out) = 0;
   virtual bool sendable(const Stream& stream) const = 0;
   virtual void on_consumed(uint32_t slot, size_t bytes) = 0;
   virtual uint64_t next_key() = 0;

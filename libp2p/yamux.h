@@ -25,7 +25,6 @@ class Yamux final : public Muxer {
   // CVE-2026-31814; more resets than the other side reads, CVE-2024-32984), remote_error (GoAway
   // with a code).
   Result<size_t> receive(Bytes input, MuxEvent& event) override;
-  size_t poll_transmit(MutableBytes out) override;
   size_t poll_session(MutableBytes out) override;
   void go_away(uint32_t code) override;
 
@@ -48,7 +47,7 @@ class Yamux final : public Muxer {
   // The stream of a frame, opened if it says so; kNone if there is none.
   Result<uint32_t> stream_of(const Header& header);
   void end_body();
-  size_t write_stream(uint32_t slot, MutableBytes out);
+  size_t write_stream(uint32_t slot, MutableBytes out) override;
   uint16_t take_flags(Stream& stream);
 
   static bool window_due(const Stream& stream);
