@@ -23,6 +23,8 @@ foreach(folder IN LISTS BEAMLINE_FOLDERS)
           PATTERN "sim" EXCLUDE)
 endforeach()
 string(STRIP "${pc_libraries}" pc_libraries)
+# The C ABI: `#include <beamline.h>`.
+install(FILES ${PROJECT_SOURCE_DIR}/node/beamline.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 install(TARGETS ${installed_libraries} beamline_all EXPORT beamlineTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -1,0 +1,459 @@
+/* The C ABI of Beamline's chain core: a client embeds it beside a network of its own.
+ *
+ * The core is one thread that owns the chain: block tree, head, block cache, what is asked of whom.
+ * Your threads push events (a gossip message, a chunk of an answer, a peer that came or went, a
+ * request of a peer, a verdict); no push waits for the core, none takes a lock. What the core wants
+ * done comes back as commands: in a queue with a file descriptor that any event loop can poll, or
+ * through a callback on a thread of the library's. It opens no socket.
+ *
+ * Rules for all of it:
+ *
+ *  1. Structs. Each struct that a function takes or fills begins with `size` and `version`: set
+ *     them to sizeof the struct and BL_VERSION. Later versions append fields; those that your
+ *     `size` does not reach are zero, which is always the default. `reserved` is zero. Zero a
+ *     struct before you fill it. bl_peer and bl_root are values without versions.
+ *  2. Errors. Functions that can fail return one of BL_OK, BL_FULL, ... Anything but BL_OK
+ *     means that nothing was taken: arguments, bytes and references are yours as before. No C++
+ *     exception and no longjmp leaves the library. When memory is out it returns BL_NO_MEMORY where
+ *     nothing was begun yet, and else aborts. A null handle, a null pointer that is not called
+ *     optional, a wrong size or version: BL_INVALID_ARGUMENT.
+ *  3. Threads. "Any thread": at any time. "Owner": one thread at a time, which the caller sees to.
+ *     "Producer": one thread at a time per bl_producer; each of your threads that pushes has one of
+ *     its own. Two threads at once on one producer abort the process where the library sees it.
+ *  4. Bytes that you pass are borrowed until the call returns, unless a `release` function comes
+ *     with them (see bl_bytes). A producer may free what it pushed as soon as push returned.
+ *  5. Order. If push A returned before push B began, A is applied first, across your threads; but
+ *     votes may be applied before or after blocks and control events that were pushed beside them.
+ *     Whatever was pushed for a peer before its bl_push_peer_down is applied before it; what is
+ *     pushed for that generation of the peer later is dropped and counted. The chunks, the end and
+ *     the failure of one request keep their order.
+ *  6. Limits. Each producer has room for so many events and bytes of each class under way
+ *     (bl_producer_options); beyond that a push says BL_FULL, at once, and counts it. Votes have
+ *     room of their own: a flood of them does not take that of blocks and control events. If you do
+ *     not take the commands, the core stops to take events, and pushes say BL_FULL; nothing is
+ *     lost.
+ *
+ * Written so that C11, C++, Zig's @cImport, bindgen and ctypes read it alike: fixed-width types, no
+ * bit-fields, no macros but constants.
+ */
+#ifndef BEAMLINE_H
+#define BEAMLINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Of the structs and functions here. Rises when something is appended. */
+#define BL_VERSION 1
+
+/* ---- Handles and values */
+
+typedef struct bl_core bl_core;         /* the chain and its thread */
+typedef struct bl_producer bl_producer; /* one thread's way to push events into a core */
+
+/* A block root or another 32-byte hash. */
+typedef struct bl_root {
+  uint8_t bytes[32];
+} bl_root;
+
+/* A peer, as you number it. An index (below 65,536) may be used again when its peer has gone, with
+ * a higher generation: the pair never means two peers. */
+typedef struct bl_peer {
+  uint32_t index;
+  uint32_t generation;
+} bl_peer;
+
+/* Bytes on their way in. Without `release` they are borrowed until the call returns. With it, a
+ * call that returns BL_OK has taken them: the library calls release(context, data, size) once, when
+ * it needs them no more. That is within this call or a later call of a bl_ function with the
+ * same core or one of its producers, on the thread of that call; never on the core's thread. A call
+ * that returns anything else has not taken them. */
+typedef struct bl_bytes {
+  const uint8_t* data;
+  size_t size;
+  void (*release)(void* context, const uint8_t* data, size_t size); /* optional */
+  void* context;                                                    /* optional */
+} bl_bytes;
+
+/* ---- Results */
+
+#define BL_OK 0
+/* No room for an event of this class, in the producer. Nothing was taken, it was counted; retry
+ * when commands were taken or a moment has passed. */
+#define BL_FULL 1
+/* The core was stopped. */
+#define BL_CLOSED 2
+/* A misuse, or a value that no peer can cause: see bl_last_error. */
+#define BL_INVALID_ARGUMENT 3
+/* The bytes do not decompress or decode: whoever sent them is at fault. See bl_last_error. */
+#define BL_MALFORMED 4
+/* A topic, fork or encoding that this core does not take. */
+#define BL_UNSUPPORTED 5
+/* The queue of commands is empty. */
+#define BL_EMPTY 6
+#define BL_NO_MEMORY 7
+/* The system refused: a thread, io_uring and epoll, a file descriptor. */
+#define BL_SYSTEM 8
+/* A fault of the library's. Please report it. */
+#define BL_INTERNAL 9
+
+/* "BL_FULL"; "unknown" for other numbers. Any thread. The text is static. */
+const char* bl_result_name(int32_t result);
+
+/* BL_VERSION of the library, which may be later than your header's. Any thread. */
+uint32_t bl_version(void);
+
+/* ---- Core */
+
+#define BL_CHAIN_BEACON 1 /* eth2: SignedBeaconBlock, /eth2/<digest>/<name>/ssz_snappy */
+#define BL_CHAIN_LEAN 2   /* lean: SignedBlock, /leanconsensus/<network>/<name>/ssz_snappy */
+
+#define BL_PRESET_DEFAULT 0 /* mainnet; prod for lean */
+#define BL_PRESET_MINIMAL 1 /* minimal; test for lean */
+
+/* How a block whose parent is imported is imported itself. */
+#define BL_IMPORT_ACCEPT 0 /* at once: for tests, and where the sender is trusted */
+#define BL_IMPORT_ASK 1    /* BL_COMMAND_IMPORT asks you; you answer with bl_push_import_verdict */
+
+#define BL_BACKEND_AUTO 0 /* io_uring, or epoll where there is none */
+#define BL_BACKEND_IO_URING 1
+#define BL_BACKEND_EPOLL 2
+
+/* Beacon forks, in their order. */
+#define BL_FORK_PHASE0 0
+#define BL_FORK_ALTAIR 1
+#define BL_FORK_BELLATRIX 2
+#define BL_FORK_CAPELLA 3
+#define BL_FORK_DENEB 4
+#define BL_FORK_ELECTRA 5
+#define BL_FORK_FULU 6
+
+/* The first epoch of a fork. */
+typedef struct bl_fork_epoch {
+  uint64_t epoch;
+  uint32_t fork; /* BL_FORK_* */
+  uint32_t reserved;
+} bl_fork_epoch;
+
+struct bl_command;
+
+typedef struct bl_core_options {
+  uint32_t size;
+  uint32_t version;
+  uint32_t chain;           /* BL_CHAIN_* */
+  uint32_t preset;          /* BL_PRESET_* */
+  uint32_t import;          /* BL_IMPORT_* */
+  uint32_t backend;         /* BL_BACKEND_* */
+  uint64_t genesis_time_ms; /* Unix time */
+  uint64_t slot_ms;         /* at least 1; 0: 12,000 (beacon), 4,000 (lean) */
+  /* The block that the chain grows from, trusted: genesis or a checkpoint. Without bytes it is not
+   * served to peers. */
+  bl_root anchor_root;
+  uint64_t anchor_slot;
+  const uint8_t* anchor_bytes; /* optional; SSZ of the signed block */
+  size_t anchor_size;
+  /* Beacon: rising epochs, rising forks, the first at epoch 0. None: phase0 for ever. */
+  const bl_fork_epoch* forks; /* optional */
+  size_t fork_count;
+  uint32_t roots_per_request; /* 1 to 1,024; 0: 1,024 */
+  uint32_t no_range_sync;     /* 1: every missing block is asked for by root */
+  uint32_t peers;             /* at most so many at once, up to 1,024; 0: 256 */
+  uint32_t command_capacity;  /* commands that wait for you, 64 to 65,536; 0: 8,192 */
+  /* Optional: each command is handed to it, one at a time, on a thread of the library's that does
+   * nothing else. It may block (then commands wait) and may push, through a producer of its own;
+   * it must not call bl_core_stop or bl_core_destroy. Without it, take them by bl_command_next. */
+  void (*on_command)(void* context, const struct bl_command* command);
+  void* on_command_context;
+} bl_core_options;
+
+/* Makes a core and starts its thread. `*core` is set on BL_OK only. Any thread.
+ * BL_INVALID_ARGUMENT, BL_NO_MEMORY, BL_SYSTEM. */
+int32_t bl_core_create(const bl_core_options* options, bl_core** core);
+
+/* Ends the core's thread (and the callback's): later pushes say BL_CLOSED, events that were pushed
+ * before are applied, and the commands that wait can still be taken; those of a callback are
+ * dropped. Again: nothing. Owner, never from a callback. Null: nothing. */
+void bl_core_stop(bl_core* core);
+
+/* Stops it and frees it, with what commands hold. Every producer of it must have been destroyed: it
+ * aborts otherwise. Owner. Null: nothing. */
+void bl_core_destroy(bl_core* core);
+
+/* What the core counted and what stands now, as of the end of one of its turns: each number is
+ * whole, and all of a call are of one turn. */
+typedef struct bl_core_stats {
+  uint32_t size;
+  uint32_t version;
+  uint64_t events;            /* applied */
+  uint64_t events_after_down; /* dropped: pushed for a peer's generation after its end */
+  uint64_t commands;
+  uint64_t commands_waited;   /* turns in which the queue of commands was full */
+  uint64_t producers;         /* now */
+  uint64_t producers_refused; /* beyond 1,024 */
+  bl_root head_root;
+  uint64_t head_slot;
+  uint64_t imported;     /* blocks, ever */
+  uint64_t cached;       /* blocks that wait for a parent or a verdict, now */
+  uint64_t pending;      /* roots that are wanted, now */
+  uint64_t in_flight;    /* requests, now */
+  uint64_t peers;        /* now */
+  uint64_t requests;     /* sent, by root and by range */
+  uint64_t stale_events; /* of peers that are not there, or of an older generation */
+  uint64_t late_chunks;  /* of requests that are over */
+} bl_core_stats;
+
+/* Fills `stats` (its size and version are yours). Any thread; waits for nobody. Also after
+ * bl_core_stop. BL_INVALID_ARGUMENT. */
+int32_t bl_core_get_stats(const bl_core* core, bl_core_stats* stats);
+
+/* ---- Producers */
+
+/* What a producer may have under way at once, in events and in bytes of blocks. Zeros: the defaults
+ * in brackets. At most 65,536 events and 1 GiB each. The memory for the events is taken when the
+ * producer is made (about 250 bytes each). */
+typedef struct bl_producer_options {
+  uint32_t size;
+  uint32_t version;
+  uint32_t control_events; /* peers, requests, ends, verdicts, ticks [4,096] */
+  uint32_t gossip_events;  /* blocks from the mesh [256] */
+  uint64_t gossip_bytes;   /* [64 MiB] */
+  uint32_t chunk_events;   /* blocks of answers [256] */
+  uint32_t vote_events;    /* [1,024] */
+  uint64_t chunk_bytes;    /* [64 MiB] */
+} bl_producer_options;
+
+/* Makes a producer; `options` may be null. Any thread. BL_INVALID_ARGUMENT, BL_CLOSED, BL_FULL
+ * (there are 1,024), BL_NO_MEMORY. */
+int32_t bl_producer_create(bl_core* core, const bl_producer_options* options,
+                           bl_producer** producer);
+
+/* Frees it; what it pushed is applied. Producer. Before its core is destroyed. Null: nothing. */
+void bl_producer_destroy(bl_producer* producer);
+
+typedef struct bl_producer_stats {
+  uint32_t size;
+  uint32_t version;
+  uint64_t pushed;
+  uint64_t full_control; /* pushes that said BL_FULL, by class */
+  uint64_t full_gossip;
+  uint64_t full_chunk;
+  uint64_t full_vote;
+  uint64_t malformed; /* pushes that said BL_MALFORMED */
+} bl_producer_stats;
+
+/* Producer. BL_INVALID_ARGUMENT. */
+int32_t bl_producer_get_stats(bl_producer* producer, bl_producer_stats* stats);
+
+/* Why the last call on this producer failed, for a log: "truncated at signature+12 (peer)". Empty
+ * after BL_OK. Valid until the next call on it. Producer. */
+const char* bl_last_error(bl_producer* producer);
+
+/* Gives memory of events that ran back, and calls what `release` functions are due. Every push does
+ * so when it needs the room; for a producer that goes idle. Producer. */
+void bl_producer_reclaim(bl_producer* producer);
+
+/* ---- Events: peers. Class: control. All: Producer; BL_FULL, BL_CLOSED, BL_INVALID_ARGUMENT. */
+
+/* A peer that speaks the block protocols is connected. Also keeps room for its end, so that
+ * bl_push_peer_down through this same producer is never BL_FULL. */
+int32_t bl_push_peer_up(bl_producer* producer, bl_peer peer);
+
+/* It went; its requests have failed with it. Runs after all that was pushed for it before; later
+ * events of this generation are dropped and counted. Through another producer than the one of
+ * bl_push_peer_up it can be BL_FULL: retry. */
+int32_t bl_push_peer_down(bl_producer* producer, bl_peer peer);
+
+/* What a peer says of its chain (the Status message). */
+typedef struct bl_peer_status {
+  uint32_t size;
+  uint32_t version;
+  bl_peer peer;
+  bl_root finalized_root;
+  uint64_t finalized_slot; /* beacon: the first slot of the finalised epoch */
+  bl_root head_root;
+  uint64_t head_slot;
+} bl_peer_status;
+
+int32_t bl_push_peer_status(bl_producer* producer, const bl_peer_status* status);
+
+/* ---- Events: gossip. Class: gossip for blocks, vote for votes. */
+
+/* How bytes are packed. */
+#define BL_ENCODING_DEFAULT 0       /* as the wire has it: snappy for gossip, frames for chunks */
+#define BL_ENCODING_SSZ 1           /* not at all */
+#define BL_ENCODING_SNAPPY 2        /* one raw snappy block */
+#define BL_ENCODING_SNAPPY_FRAMES 3 /* uvarint of the SSZ size, then snappy frames */
+
+/* A message from the mesh as it came: decompressed, decoded and hashed on the calling thread. */
+typedef struct bl_gossip {
+  uint32_t size;
+  uint32_t version;
+  bl_peer sender;
+  uint64_t message;  /* yours; comes back in BL_COMMAND_GOSSIP_VERDICT, exactly once */
+  const char* topic; /* the whole topic, not terminated */
+  size_t topic_size;
+  bl_bytes payload;
+  uint32_t encoding; /* BL_ENCODING_* */
+  uint32_t reserved;
+} bl_gossip;
+
+/* BL_MALFORMED: reject the message yourself, nothing comes back for it. BL_UNSUPPORTED: of a topic
+ * that the core does not take: it is yours. BL_FULL: ignore it (a block comes again as the parent
+ * of a later one), or retry. Producer. */
+int32_t bl_push_gossip(bl_producer* producer, const bl_gossip* gossip);
+
+/* A block that you have decoded. You vouch that `root` is the hash of the block in `signed_block`.
+ */
+typedef struct bl_block {
+  uint32_t size;
+  uint32_t version;
+  bl_peer sender;   /* of a gossip block or chunk */
+  uint64_t message; /* of a gossip block: as in bl_gossip; of a chunk: the request */
+  bl_root root;
+  bl_root parent_root;
+  uint64_t slot;
+  uint64_t proposer;
+  bl_bytes signed_block; /* SSZ; what is stored and served */
+} bl_block;
+
+/* A block from the mesh, decoded. As bl_push_gossip. Producer. */
+int32_t bl_push_gossip_block(bl_producer* producer, const bl_block* block);
+
+/* A block of your own: imported, and published (BL_COMMAND_PUBLISH). Its parent is known; what does
+ * not build on the chain is dropped. `sender` and `message` are ignored. Class: gossip. Producer.
+ */
+int32_t bl_push_own_block(bl_producer* producer, const bl_block* block);
+
+/* ---- Events: answers to our requests. One queue for the three, in order. */
+
+/* A chunk of an answer (result 0): decompressed, decoded and hashed on the calling thread. */
+typedef struct bl_chunk {
+  uint32_t size;
+  uint32_t version;
+  bl_peer peer;
+  uint64_t request; /* `id` of the command */
+  bl_bytes payload; /* what follows the result byte and the context */
+  uint32_t encoding;
+  uint32_t reserved;
+} bl_chunk;
+
+/* BL_FULL: keep the bytes, stop to read the stream, and retry: the request goes on, and only
+ * bl_request_failed or its deadline ends it; its roots stay wanted. BL_MALFORMED: reset the stream
+ * and say bl_request_failed with BL_FAILED_UNDECODABLE; nothing is done for you. Class: chunk.
+ * Producer. */
+int32_t bl_push_chunk(bl_producer* producer, const bl_chunk* chunk);
+
+/* The same, decoded (`sender` is the peer, `message` the request). Producer. */
+int32_t bl_push_chunk_block(bl_producer* producer, const bl_block* block);
+
+/* Bytes of a chunk arrived that is not whole yet: keeps a large, live transfer from its progress
+ * deadline. Class: control. Producer. */
+int32_t bl_request_progress(bl_producer* producer, bl_peer peer, uint64_t request);
+
+/* The peer ended its answer in order; nothing of the request follows. Class: control. Producer. */
+int32_t bl_request_ended(bl_producer* producer, bl_peer peer, uint64_t request);
+
+#define BL_FAILED_NOT_SENT 1     /* our side could not send it; the peer is not to blame */
+#define BL_FAILED_CONNECTION 2   /* the stream or connection broke */
+#define BL_FAILED_REMOTE 3       /* the peer answered with an error code */
+#define BL_FAILED_RATE_LIMITED 4 /* the peer said so */
+#define BL_FAILED_UNDECODABLE 5  /* bytes that do not decode: the peer is charged */
+#define BL_FAILED_TIMED_OUT 6    /* a timeout of yours */
+
+/* The request failed (BL_FAILED_*); nothing of it follows. What it owed is asked elsewhere. Class:
+ * control. Producer. */
+int32_t bl_request_failed(bl_producer* producer, bl_peer peer, uint64_t request, uint32_t why);
+
+/* ---- Events: requests of peers. Class: control. Answered by BL_COMMAND_RESPOND_*. */
+
+/* blocks_by_root. `serve` is yours and comes back with each part of the answer. Roots are copied.
+ * Up to 1,024. Producer. */
+int32_t bl_push_incoming_by_root(bl_producer* producer, bl_peer peer, uint64_t serve,
+                                 const bl_root* roots, size_t count);
+
+/* blocks_by_range. Producer. */
+int32_t bl_push_incoming_by_range(bl_producer* producer, bl_peer peer, uint64_t serve,
+                                  uint64_t start_slot, uint64_t count);
+
+/* `chunks` more of the answer have left; the core keeps at most 16 ahead of this. Producer. */
+int32_t bl_push_response_written(bl_producer* producer, bl_peer peer, uint64_t serve,
+                                 uint32_t chunks);
+
+/* The peer took its request back, or its stream broke. Producer. */
+int32_t bl_push_incoming_cancelled(bl_producer* producer, bl_peer peer, uint64_t serve);
+
+/* ---- Events: verdicts and time. Class: control. */
+
+#define BL_VERDICT_VALID 0         /* verified and imported */
+#define BL_VERDICT_INVALID_BYTES 1 /* this signature or proof is wrong; the root may be honest */
+#define BL_VERDICT_INVALID_BLOCK \
+  2 /* what the root commits to is wrong, and so all that follows it */
+#define BL_VERDICT_DATA_MISSING 3 /* blobs or columns are not here yet: asked again later */
+#define BL_VERDICT_TRY_AGAIN 4    /* a passing fault of yours: asked again later */
+
+/* The answer to BL_COMMAND_IMPORT, in any order. Producer. */
+int32_t bl_push_import_verdict(bl_producer* producer, uint64_t import, uint32_t verdict);
+
+/* Your interval `interval` begins. The core has its own clock and timers; this makes it look at its
+ * deadlines now. Producer. */
+int32_t bl_push_tick(bl_producer* producer, uint64_t interval);
+
+/* ---- Commands */
+
+/* What the core wants done. Which fields mean something stands with each; the others are zero. */
+#define BL_COMMAND_REQUEST_BY_ROOT 1  /* peer, id, roots: ask for these, in one request */
+#define BL_COMMAND_REQUEST_BY_RANGE 2 /* peer, id, slot, count */
+#define BL_COMMAND_CANCEL_REQUEST 3   /* peer, id: over on our side; reset its stream */
+#define BL_COMMAND_RESPOND_CHUNK 4    /* peer, id (serve), slot, bytes (SSZ) */
+#define BL_COMMAND_RESPOND_END 5      /* peer, id */
+#define BL_COMMAND_RESPOND_ERROR 6    /* peer, id, result (the code on the wire), bytes (text) */
+#define BL_COMMAND_GOSSIP_VERDICT 7   /* peer, id (message), result (BL_GOSSIP_*), reason */
+#define BL_COMMAND_PUBLISH 8          /* root, bytes (SSZ) */
+#define BL_COMMAND_REPORT_PEER 9      /* peer, reason; result: its score now */
+#define BL_COMMAND_DISCONNECT 10      /* peer, reason: close it, then bl_push_peer_down */
+#define BL_COMMAND_IMPORT 11          /* peer 0; id, root, parent_root, slot, proposer, bytes */
+#define BL_COMMAND_IMPORTED 12        /* peer, root, parent_root, slot, count (of its batch) */
+#define BL_COMMAND_HEAD_CHANGED 13    /* root, slot, parent_root (previous head), result: reorg */
+
+#define BL_GOSSIP_ACCEPT 0
+#define BL_GOSSIP_IGNORE 1
+#define BL_GOSSIP_REJECT 2
+
+/* Pointers are the library's: valid until the next bl_command_next with this core, its destruction,
+ * or the return of the callback. */
+typedef struct bl_command {
+  uint32_t size;
+  uint32_t version;
+  uint32_t kind; /* BL_COMMAND_*; skip what you do not know */
+  int32_t result;
+  bl_peer peer;
+  uint64_t id;
+  uint64_t slot;
+  uint64_t count;
+  uint64_t proposer;
+  bl_root root;
+  bl_root parent_root;
+  const bl_root* roots; /* `count` of them */
+  const uint8_t* bytes;
+  size_t bytes_size;
+  const char* reason; /* static text, for a log: "parent_unknown"; empty where there is none */
+} bl_command;
+
+/* The next command, in order; `command->size` and `version` are yours. BL_EMPTY: there is none, and
+ * the descriptor is not readable until there is. One thread at a time; which one may change. Also
+ * after bl_core_stop, until it is empty. BL_INVALID_ARGUMENT (also where there is a callback). */
+int32_t bl_command_next(bl_core* core, bl_command* command);
+
+/* A descriptor that polls as readable (POLLIN, EPOLLIN) while commands wait. Only poll it: take
+ * commands until BL_EMPTY, which resets it; edge-triggered polling works too. Valid until
+ * bl_core_destroy; do not close it. -1 for a null core or one with a callback. Any thread. */
+int32_t bl_command_fd(const bl_core* core);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
