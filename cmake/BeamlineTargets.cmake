@@ -116,15 +116,17 @@ function(beamline_mimalloc name)
   endif()
 endfunction()
 
-# beamline_bench(NAME SOURCES... [DEPS targets...])
+# beamline_bench(NAME SOURCES... [DEPS targets...] [NO_MIMALLOC])
 # A Google Benchmark program, build/bench-release/bench/NAME. What is measured against what stands
 # in bench/<area>.json (format: scripts/bench.py).
 function(beamline_bench name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "NO_MIMALLOC" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE beamline_options benchmark::benchmark
                         benchmark::benchmark_main ${ARG_DEPS})
-  beamline_mimalloc(${name})
+  if(NOT ARG_NO_MIMALLOC)
+    beamline_mimalloc(${name})
+  endif()
 endfunction()
 
 # beamline_fuzz(NAME SOURCES... [DEPS targets...])
