@@ -1,0 +1,145 @@
+// Decides whom to dial, and whom to let in: slots, ratio, static and trusted peers, history and
+// throttle. It opens no connection: dials are polled, outcomes come in by name. Values as in geth
+// (p2p/dial.go, p2p/server.go).
+//
+// Thread rule: one thread. Sans-IO.
+//
+// Invariants: an id is dialled or connected at most once at a time; pending <= max_pending; dialled
+// peers <= dialled_target(), peers <= max_peers, trusted (and static, dialled) ones apart; an id is
+// not dialled twice within `history`; with a free slot and an eligible candidate a dial happens
+// within `pick_interval`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/rng.h"
+#include "base/time.h"
+#include "discovery/expiring_set.h"
+#include "discovery/id_index.h"
+#include "discovery/node_record.h"
+#include "discovery/pool.h"
+
+namespace beamline::discovery {
+
+struct DialConfig {
+  size_t max_peers = 50;
+  size_t dial_ratio = 3;  // one of so many peers is dialled by us; 1: all
+  size_t max_pending = 15;
+  size_t max_static = 256;  // static and trusted
+  Duration pick_interval = milliseconds(100);
+  Duration dial_timeout = seconds(15);  // dial and handshake
+  Duration history = seconds(35);
+  Duration static_backoff = seconds(30);
+  Duration inbound_throttle = seconds(30);  // per address; LAN and loopback exempt
+};
+
+enum class Direction : uint8_t { inbound, outbound };
+
+struct DialOrder {
+  NodeRecord record;
+  bool is_static;
+};
+
+enum class Admission : uint8_t {
+  accept,
+  throttled,  // its address came back too soon
+  too_many,   // no slot for an inbound peer
+  duplicate,  // connected, or being connected
+  self,
+};
+
+class DialScheduler {
+ public:
+  struct Stats {
+    uint64_t dials = 0, static_dials = 0, connected_out = 0, connected_in = 0;
+    uint64_t failed = 0, timed_out = 0, disconnected = 0, dropped_failed = 0;
+    uint64_t refused_throttle = 0, refused_slots = 0, refused_duplicate = 0;
+    uint64_t skipped_history = 0, skipped_connected = 0, skipped_port = 0, no_candidate = 0;
+  };
+
+  DialScheduler(const NodeId& self, const DialConfig& config, Pool& pool, Rng& rng);
+
+  // Dialled whenever it is not connected, before any other. False: max_static are there.
+  bool add_static(const NodeRecord& record);
+  void remove_static(const NodeId& id);
+  // Connected above all limits of number.
+  bool add_trusted(const NodeId& id);
+  void remove_trusted(const NodeId& id);
+
+  // The next dial. Call until nullopt; then again at next_deadline().
+  std::optional<DialOrder> poll(Now now, Rng& rng);
+  // A peer to disconnect: it failed a request (see failed()), its dial is over time, or it stands
+  // above a limit that was lowered. Call until nullopt.
+  std::optional<NodeId> poll_drop();
+  MonoTime next_deadline() const;
+
+  // A connection came in from `from`, its peer still unknown.
+  Admission admit(const Endpoint& from, Now now);
+  // Its handshake told who it is. On `accept` it is a peer from now on.
+  Admission connected_inbound(const NodeId& id, Now now);
+  // A dial came to its end. Not accept: close it.
+  Admission connected_outbound(const NodeId& id, Now now);
+  void dial_failed(const NodeId& id, Now now);
+  void disconnected(const NodeId& id, Now now);
+  // A request to a connected peer timed out: it is dropped (poll_drop) and gets a backoff, unless
+  // it is trusted. Of a node that is not connected: the backoff alone.
+  void failed(const NodeId& id, Now now);
+
+  size_t dialled_target() const;
+  size_t peers() const { return inbound_ + outbound_; }
+  size_t inbound() const { return inbound_; }
+  size_t outbound() const { return outbound_; }
+  size_t pending() const { return pending_; }
+  bool is_connected(const NodeId& id) const;
+  const Stats& stats() const { return stats_; }
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+  enum class State : uint8_t { idle, dialling, inbound, outbound };
+  struct Peer {
+    NodeRecord record;  // of a static one, or while it is dialled
+    State state = State::idle;
+    bool is_static = false;
+    bool is_trusted = false;
+    bool drop_wanted = false;
+    bool used = false;
+    MonoTime due;  // idle static: not before; dialling: its end
+  };
+
+  uint32_t slot_of(const NodeId& id) const;
+  uint32_t find_or_add(const NodeId& id);
+  void forget_if_idle(uint32_t slot);
+  void become_idle(uint32_t slot, Now now);
+  size_t free_slots() const;
+  std::optional<DialOrder> dial(uint32_t slot, bool is_static, Now now);
+  std::optional<DialOrder> poll_static(Now now);
+  std::optional<DialOrder> poll_pool(Now now, Rng& rng);
+  void expire(Now now);
+  Admission enter(const NodeId& id, State state, Now now);
+  void want_drop(uint32_t slot);
+
+  NodeId self_;
+  DialConfig config_;
+  Pool* pool_;
+  std::vector<Peer> peers_;
+  std::vector<uint32_t> free_;
+  IdIndex index_;
+  ExpiringSet history_;
+  ExpiringSet throttle_;
+  uint64_t history_seed_;
+  size_t inbound_ = 0;
+  size_t outbound_ = 0;
+  size_t pending_ = 0;
+  size_t above_limits_ = 0;  // connected and trusted
+  size_t drops_ = 0;
+  size_t fixed_ = 0;  // static or trusted
+  uint32_t static_at_ = 0;
+  size_t picks_left_ = 0;  // in this interval
+  MonoTime next_pick_;
+  Stats stats_;
+};
+
+}  // namespace beamline::discovery

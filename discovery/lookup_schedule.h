@@ -1,0 +1,45 @@
+// When to look up, and what: our own id at the start, random targets while peers or contacts are
+// few (every 500 ms, rising to 10 s as it gets better), buckets that nothing touched, and a
+// refresh each half hour.
+//
+// Thread rule: one thread. Sans-IO.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "base/rng.h"
+#include "base/time.h"
+#include "discovery/table.h"
+
+namespace beamline::discovery {
+
+struct LookupScheduleConfig {
+  size_t max_at_once = 3;
+  Duration shortest = milliseconds(500);
+  Duration longest = seconds(10);
+  Duration refresh = seconds(1800);
+};
+
+class LookupSchedule {
+ public:
+  LookupSchedule(const LookupScheduleConfig& config, Now now)
+      : config_(config), next_(now.mono), next_refresh_(now.mono) {}
+
+  // The target of a look-up to start now. `wanted`: are peers (or candidates) missing?
+  std::optional<NodeId> poll(Table& table, bool wanted, Now now, Rng& rng);
+  // Each one that poll() gave ends once; `found`: how many nodes that were not known it brought.
+  void finished(size_t found, Now now);
+  size_t running() const { return running_; }
+  MonoTime next_deadline(const Table& table, bool wanted) const;
+
+ private:
+  LookupScheduleConfig config_;
+  size_t running_ = 0;
+  Duration interval_{};
+  MonoTime next_;
+  MonoTime next_refresh_;
+};
+
+}  // namespace beamline::discovery

@@ -1,0 +1,157 @@
+// The connection pool: every node that any path of discovery heard of, in the order of arrival, and
+// the choice of the next one to dial. Apart from the table: what a bucket drops stays here.
+//
+// Thread rule: one thread. Sans-IO.
+//
+// Invariants, after every call:
+//  - size() <= capacity; what arrived first leaves first; an id that is there keeps its place;
+//  - each contact is in exactly one class (Standing);
+//  - in one cycle each eligible contact is given out once; a cycle ends when all were;
+//  - insert, remove, pick and every change of a standing are O(1), also when all were tried:
+//  classes
+//    are ranges of one permutation, and a new cycle moves a border.
+// Only a change of the filter costs O(size), at most kSettleBudget contacts a call.
+//
+// Nothing is banned for good: a failure is a backoff (30 s, 3 min, 15 min, then 1 h again and
+// again), and a contact that the pool forgot comes back as new.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/rng.h"
+#include "base/time.h"
+#include "discovery/id_index.h"
+#include "discovery/node_record.h"
+
+namespace beamline::discovery {
+
+// Whom we would dial.
+struct PoolFilter {
+  Capabilities capabilities = 0;  // all of these
+  std::array<uint32_t, 4> forks{};
+  uint8_t fork_count = 0;   // 0: any fork
+  bool unknown_too = true;  // nodes of which no record was seen
+  bool accepts(const NodeRecord& record) const;
+};
+
+struct PoolConfig {
+  size_t capacity = 10'000;  // up to 1,048,576
+  Duration redial = seconds(35);
+  std::array<Duration, 4> backoff = {seconds(30), seconds(180), seconds(900), seconds(3600)};
+  bool mark = true;  // off: failures have no backoff; for one simulation
+};
+
+// Where a contact stands.
+enum class Standing : uint8_t {
+  eligible,  // may be picked in this cycle
+  tried,     // was picked in this cycle
+  filtered,  // the filter does not want it
+  held,      // connected, being dialled, or in backoff
+};
+
+class Pool {
+ public:
+  static constexpr size_t kMaxCapacity = size_t{1} << 20;
+  static constexpr size_t kSettleBudget = 1024;  // contacts that one call may judge anew
+  static constexpr size_t kWakeBudget = 8;       // backoffs that one call may end
+
+  struct Stats {
+    uint64_t inserted = 0, updated = 0, known = 0, refused = 0;
+    uint64_t displaced = 0;  // the oldest, pushed out by a new one
+    uint64_t removed = 0, picked = 0, empty_picks = 0, cycles = 0, filtered = 0;
+    uint64_t failures = 0, woken = 0;
+  };
+
+  Pool(const PoolConfig& config, Rng& rng);
+  Pool(Pool&&) = default;
+
+  // True when it is new. Otherwise a record with a higher sequence number replaces the old one (and
+  // its endpoint); a lower one, or none, changes nothing.
+  bool insert(const NodeRecord& record);
+  // The same, where the endpoint is proven: it replaces one that no signed record gives.
+  bool insert_proven(const NodeRecord& record);
+  bool remove(const NodeId& id);
+  const NodeRecord* find(const NodeId& id) const;
+
+  // A uniform choice among the eligible; nullptr when there is none now (all held or filtered).
+  // It counts as tried from now on. When all were tried, a new cycle begins.
+  const NodeRecord* pick(Now now, Rng& rng);
+  // Connected or being dialled: not to be picked until release().
+  void hold(const NodeId& id);
+  // Free again: a redial has to wait for `redial`.
+  void release(const NodeId& id, Now now);
+  // A dial, handshake or request failed: the next backoff. It ends a hold too.
+  void failed(const NodeId& id, Now now);
+  // It was useful: the next failure starts at the shortest backoff again.
+  void succeeded(const NodeId& id);
+  void set_filter(const PoolFilter& filter);
+  const PoolFilter& filter() const { return filter_; }
+
+  size_t size() const { return size_; }
+  size_t capacity() const { return config_.capacity; }
+  size_t count(Standing standing) const;
+  // For tests and a status page: nullopt-like `held` for ids that are not there is not given.
+  Standing standing(const NodeId& id) const;  // REQUIRES: it is there
+  uint32_t failures(const NodeId& id) const;  // 0 when not there
+  // Oldest first.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (uint32_t slot = oldest_; slot != kNone; slot = at(slot).newer) visit(at(slot).record);
+  }
+  const Stats& stats() const { return stats_; }
+  size_t memory() const;
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr size_t kChunk = 256;
+  static constexpr size_t kLadders = 5;  // one queue per length of waiting: due in order
+  struct Entry {
+    NodeRecord record;
+    uint32_t newer = kNone, older = kNone;          // order of arrival
+    uint32_t wait_next = kNone, wait_prev = kNone;  // of a ladder's queue
+    MonoTime due;
+    uint8_t ladder = kLadders;  // kLadders: waits in none
+    uint8_t failures = 0;
+    bool in_use = false;  // held by a connection or a dial
+  };
+  struct Ladder {
+    uint32_t first = kNone, last = kNone;
+  };
+
+  Entry& at(uint32_t slot) { return chunks_[slot / kChunk][slot % kChunk]; }
+  const Entry& at(uint32_t slot) const { return chunks_[slot / kChunk][slot % kChunk]; }
+  uint32_t slot_of(const NodeId& id) const;
+  bool put(const NodeRecord& record, bool proven);
+  uint32_t allocate();
+  void erase(uint32_t slot);
+  Standing class_at(uint32_t position) const;
+  void move_to(uint32_t slot, Standing to);
+  void exchange(uint32_t a, uint32_t b);
+  void wait(uint32_t slot, size_t ladder, Now now);
+  void stop_waiting(uint32_t slot);
+  void wake(Now now);
+  void classify(uint32_t slot);
+
+  PoolConfig config_;
+  PoolFilter filter_;
+  std::vector<std::unique_ptr<Entry[]>> chunks_;
+  std::vector<uint32_t> free_;
+  IdIndex index_;
+  // order_ is a permutation of slots: eligible, tried, filtered, held; border_[i] is where class
+  // i + 1 begins. place_ is its inverse.
+  std::vector<uint32_t> order_;
+  std::vector<uint32_t> place_;
+  std::array<uint32_t, 3> border_{};
+  size_t size_ = 0;
+  uint32_t used_slots_ = 0;
+  uint32_t oldest_ = kNone;
+  uint32_t newest_ = kNone;
+  std::array<Ladder, kLadders> ladders_{};
+  Stats stats_;
+};
+
+}  // namespace beamline::discovery
