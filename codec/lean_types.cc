@@ -4,6 +4,7 @@
 #include <deque>
 #include <vector>
 
+#include "codec/lean_block.h"
 #include "codec/lean_state.h"
 
 namespace beamline {
@@ -113,10 +114,13 @@ void LeanTypes::Impl::declare_attestations(const LeanPreset& preset) {
                                       {{"root", &kBytes32, offsetof(LeanCheckpoint, root)},
                                        {"slot", &kUint64, offsetof(LeanCheckpoint, slot)}},
                                       sizeof(LeanCheckpoint)));
-  const Type& data = declare("AttestationData", container("data", {{"slot", &kUint64},
-                                                                   {"head", &checkpoint},
-                                                                   {"target", &checkpoint},
-                                                                   {"source", &checkpoint}}));
+  const Type& data = declare(
+      "AttestationData", container("data",
+                                   {{"slot", &kUint64, offsetof(LeanAttestationData, slot)},
+                                    {"head", &checkpoint, offsetof(LeanAttestationData, head)},
+                                    {"target", &checkpoint, offsetof(LeanAttestationData, target)},
+                                    {"source", &checkpoint, offsetof(LeanAttestationData, source)}},
+                                   sizeof(LeanAttestationData)));
   declare("Attestation",
           container("attestation", {{"validator_index", &kUint64}, {"data", &data}}));
   declare("SignedAttestation", container("signed_attestation", {{"validator_index", &kUint64},
@@ -124,12 +128,20 @@ void LeanTypes::Impl::declare_attestations(const LeanPreset& preset) {
                                                                 {"signature", &get("Signature")}}));
   const Type& bits = declare(
       "AggregationBits", keep(ssz::bitlist("aggregation_bits", preset.validator_registry_limit)));
+  using Aggregated = LeanAggregatedAttestation;
   declare("AggregatedAttestation",
-          container("aggregated_attestation", {{"aggregation_bits", &bits}, {"data", &data}}));
-  const Type& proof = declare("ByteList512KiB", list("proof", ssz::kUint8, preset.max_proof_size));
-  const Type& single =
-      declare("SingleMessageAggregate",
-              container("single_message_aggregate", {{"participants", &bits}, {"proof", &proof}}));
+          container("aggregated_attestation",
+                    {{"aggregation_bits", &bits, offsetof(Aggregated, aggregation_bits)},
+                     {"data", &data, offsetof(Aggregated, data)}},
+                    sizeof(Aggregated)));
+  const Type& proof = declare("ByteList512KiB", list("proof", ssz::kUint8, preset.max_proof_size,
+                                                     &ssz::list_ops<uint8_t>()));
+  using Single = LeanSingleMessageAggregate;
+  const Type& single = declare("SingleMessageAggregate",
+                               container("single_message_aggregate",
+                                         {{"participants", &bits, offsetof(Single, participants)},
+                                          {"proof", &proof, offsetof(Single, proof)}},
+                                         sizeof(Single)));
   declare("MultiMessageAggregate", container("multi_message_aggregate", {{"proof", &proof}}));
   declare("SignedAggregatedAttestation",
           container("signed_aggregated_attestation", {{"data", &data}, {"proof", &single}}));
@@ -145,13 +157,20 @@ void LeanTypes::Impl::declare_blocks(const LeanPreset& preset) {
                      {"body_root", &kBytes32, offsetof(LeanBlockHeader, body_root)}},
                     sizeof(LeanBlockHeader)));
   const Type& attestations =
-      list("attestations", get("AggregatedAttestation"), preset.validator_registry_limit);
-  const Type& body = declare("BlockBody", container("body", {{"attestations", &attestations}}));
-  const Type& block = declare("Block", container("block", {{"slot", &kUint64},
-                                                           {"proposer_index", &kUint64},
-                                                           {"parent_root", &kBytes32},
-                                                           {"state_root", &kBytes32},
-                                                           {"body", &body}}));
+      list("attestations", get("AggregatedAttestation"), preset.validator_registry_limit,
+           &ssz::list_ops<LeanAggregatedAttestation>());
+  const Type& body = declare(
+      "BlockBody",
+      container("body", {{"attestations", &attestations, offsetof(LeanBlockBody, attestations)}},
+                sizeof(LeanBlockBody)));
+  const Type& block =
+      declare("Block", container("block",
+                                 {{"slot", &kUint64, offsetof(LeanBlock, slot)},
+                                  {"proposer_index", &kUint64, offsetof(LeanBlock, proposer_index)},
+                                  {"parent_root", &kBytes32, offsetof(LeanBlock, parent_root)},
+                                  {"state_root", &kBytes32, offsetof(LeanBlock, state_root)},
+                                  {"body", &body, offsetof(LeanBlock, body)}},
+                                 sizeof(LeanBlock)));
   declare("SignedBlock",
           container("signed_block", {{"block", &block}, {"proof", &get("MultiMessageAggregate")}}));
   const Type& roots = list("roots", kBytes32, preset.max_request_blocks);
@@ -212,6 +231,10 @@ LeanTypes::LeanTypes(const LeanPreset& preset) : preset_(&preset), impl_(std::ma
   signed_attestation_ = &impl_->get("SignedAttestation");
   signed_aggregate_ = &impl_->get("SignedAggregatedAttestation");
   state_ = &impl_->get("State");
+  block_ = &impl_->get("Block");
+  block_body_ = &impl_->get("BlockBody");
+  block_header_ = &impl_->get("BlockHeader");
+  attestation_data_ = &impl_->get("AttestationData");
   validators_ = &impl_->get("Validators");
 }
 LeanTypes::~LeanTypes() = default;

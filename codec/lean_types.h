@@ -1,7 +1,7 @@
 // Lean consensus's containers as SSZ types (leanEthereum/leanSpec, spec/forks/lstar/containers and
 // spec/crypto/xmss), for one preset. Made once at start-up, read-only and thread safe afterwards;
-// views point into it. The state and its parts have an owned form too (lean_state.h); the rest is
-// looked at in place.
+// views point into it. The state, blocks without their signatures and single-message aggregates
+// have an owned form too (lean_state.h, lean_block.h); the rest is looked at in place.
 #pragma once
 
 #include <memory>
@@ -57,6 +57,10 @@ class LeanTypes {
   const ssz::Type& signed_attestation() const { return *signed_attestation_; }
   const ssz::Type& signed_aggregated_attestation() const { return *signed_aggregate_; }
   const ssz::Type& state() const { return *state_; }
+  const ssz::Type& block() const { return *block_; }
+  const ssz::Type& block_body() const { return *block_body_; }
+  const ssz::Type& block_header() const { return *block_header_; }
+  const ssz::Type& attestation_data() const { return *attestation_data_; }
 
   // ssz::View::parse, and what the specification checks besides when it decodes: in a list of
   // validators, alone or in a state, each index is its position (mismatch, field "index").
@@ -70,6 +74,10 @@ class LeanTypes {
   const ssz::Type* signed_attestation_ = nullptr;
   const ssz::Type* signed_aggregate_ = nullptr;
   const ssz::Type* state_ = nullptr;
+  const ssz::Type* block_ = nullptr;
+  const ssz::Type* block_body_ = nullptr;
+  const ssz::Type* block_header_ = nullptr;
+  const ssz::Type* attestation_data_ = nullptr;
   const ssz::Type* validators_ = nullptr;
 };
 

@@ -29,6 +29,10 @@ inline std::string family_of(const Json& json) {
     const std::string kind = codec.at("kind");
     return "lean/" + (kind == "decode_failure" ? codec.at("decoder").get<std::string>() : kind);
   }
+  if (json.contains("anchorState")) return "lean/fork_choice";
+  if (json.contains("blocks")) return "lean/state_transition";
+  if (json.contains("finalizedSlot")) return "lean/justifiability";
+  if (json.contains("operation")) return json.contains("config") ? "lean/slot_clock" : "lean/sync";
   return "lean/other";
 }
 
