@@ -1,9 +1,13 @@
 // Lean's state as an owned value: what a state transition works on. Encode, decode and root go
 // through the types of LeanTypes: ssz::decode_value(types.state(), bytes, &state).
+//
+// A state that arrives is decoded into an arena, `LeanState state(&arena)` and decode_value() with
+// it: one block for all of its lists. A copy of it is on the heap and outlives the arena.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory_resource>
 #include <vector>
 
 #include "codec/root.h"
@@ -41,15 +45,23 @@ struct LeanConfig {
 };
 
 struct LeanState {
+  LeanState() = default;
+  explicit LeanState(std::pmr::memory_resource* memory)
+      : historical_block_hashes(memory),
+        justified_slots{std::pmr::vector<uint8_t>(memory)},
+        validators(memory),
+        justifications_roots(memory),
+        justifications_validators{std::pmr::vector<uint8_t>(memory)} {}
+
   LeanConfig config;
   Slot slot = 0;
   LeanBlockHeader latest_block_header;
   LeanCheckpoint latest_justified;
   LeanCheckpoint latest_finalized;
-  std::vector<Root> historical_block_hashes;
+  std::pmr::vector<Root> historical_block_hashes;
   ssz::Bitlist justified_slots;
-  std::vector<LeanValidator> validators;
-  std::vector<Root> justifications_roots;
+  std::pmr::vector<LeanValidator> validators;
+  std::pmr::vector<Root> justifications_roots;
   ssz::Bitlist justifications_validators;
   friend bool operator==(const LeanState&, const LeanState&) = default;
 };

@@ -196,12 +196,13 @@ void LeanTypes::Impl::declare_state(const LeanPreset& preset) {
                 sizeof(LeanValidator)));
   const Type& validators =
       declare("Validators", list("validators", validator, preset.validator_registry_limit,
-                                 &ssz::list_ops<LeanValidator>()));
+                                 &ssz::arena_list_ops<LeanValidator>()));
   const uint64_t roots = preset.historical_roots_limit;
-  const Type& history = list("historical_block_hashes", kBytes32, roots, &ssz::list_ops<Root>());
+  const Type& history =
+      list("historical_block_hashes", kBytes32, roots, &ssz::arena_list_ops<Root>());
   const Type& justified = keep(ssz::bitlist("justified_slots", roots));
   const Type& justifications =
-      list("justifications_roots", kBytes32, roots, &ssz::list_ops<Root>());
+      list("justifications_roots", kBytes32, roots, &ssz::arena_list_ops<Root>());
   const Type& votes =
       keep(ssz::bitlist("justifications_validators", roots * preset.validator_registry_limit));
   const Type& checkpoint = get("Checkpoint");

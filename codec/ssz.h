@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <memory_resource>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,7 +19,12 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "codec/arena.h"
 #include "codec/root.h"
+
+// For whoever declares an owned struct: lists that may lie in an arena make it a class that is not
+// of standard layout by the letter, and the compilers give its offsets all the same.
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"
 
 namespace beamline::ssz {
 
@@ -36,7 +42,7 @@ struct Field {
   size_t position = 0;  // of the field in the container's fixed part; set by container()
 };
 
-// How to reach a list of owned values (a std::vector<T>) without knowing T. See list_ops().
+// How to reach a list of owned values (a vector of T) without knowing T. See list_ops().
 struct ListOps {
   size_t (*size)(const void* list);
   const void* (*data)(const void* list);
@@ -150,7 +156,7 @@ class Hasher {
 // An owned bitlist. `length` is its own member, so code that half writes or frees it can leave any
 // number there: every function below answers with a typed error then (zeam issue 695 died of it).
 struct Bitlist {
-  std::vector<uint8_t> bits;  // (length + 7) / 8 bytes, lowest bit first
+  std::pmr::vector<uint8_t> bits;  // (length + 7) / 8 bytes, lowest bit first
   size_t length = 0;
 
   static Bitlist of_length(size_t length);
@@ -169,6 +175,12 @@ Result<size_t> size_of(const Type& type, const void* value);
 Status encode_value(const Type& type, const void* value, std::vector<uint8_t>& out);
 Result<Root> root_of_value(const Type& type, const void* value, Hasher& hasher);
 Status decode_value(const Type& type, Bytes bytes, void* value);
+// The same for a value whose lists and bitlists were made with `arena`: it begins the arena's next
+// message, of just the size that they need. too_long where that is over the arena's limit. A copy
+// of the value lies on the heap; a moved one stays in the arena. REQUIRES: the lists are empty.
+Status decode_value(const Type& type, Bytes bytes, void* value, Arena& arena);
+// What the lists of an owned value of `view` take in an arena, in bytes.
+size_t owned_memory(const View& view);
 
 // For a struct T that names its type: `static const ssz::Type& ssz_type();`.
 template <class T>
@@ -199,9 +211,9 @@ Result<Root> hash_tree_root(const T& value, Hasher& hasher) {
   return root_of_value(T::ssz_type(), &value, hasher);
 }
 
-template <class T>
-const ListOps& list_ops() {
-  using List = std::vector<T>;
+// Of a list that is a std::vector<T>, or one that may lie in an arena.
+template <class List>
+const ListOps& list_ops_of() {
   static constexpr ListOps kOps = {
       [](const void* list) { return static_cast<const List*>(list)->size(); },
       [](const void* list) -> const void* { return static_cast<const List*>(list)->data(); },
@@ -211,6 +223,14 @@ const ListOps& list_ops() {
       },
       sizeof(List)};
   return kOps;
+}
+template <class T>
+const ListOps& list_ops() {
+  return list_ops_of<std::vector<T>>();
+}
+template <class T>
+const ListOps& arena_list_ops() {
+  return list_ops_of<std::pmr::vector<T>>();
 }
 
 }  // namespace beamline::ssz

@@ -181,6 +181,39 @@ bool read_leaf(const View& view, void* value) {
   return false;
 }
 
+View child_view(const View& view, size_t index) {
+  return view.type().kind == Kind::container ? view.field(index) : view.at(index);
+}
+
+// Fills a value from checked bytes.
+void read_value(const View& root, void* root_value) {
+  std::array<Frame<void*>, kMaxDepth> stack;
+  std::array<Bytes, kMaxDepth> bytes;  // of the values in `stack`
+  size_t depth = 0;
+  const auto enter = [&](const View& view, void* value) {
+    if (read_leaf(view, value)) return;
+    const Type& type = view.type();
+    Frame<void*> frame{.type = &type, .field = type.name, .value = value};
+    frame.count = view.size();
+    if (type.kind == Kind::vector) frame.elements = value;
+    if (type.kind == Kind::list) frame.elements = type.list->resize(value, frame.count);
+    BL_CHECK(depth < stack.size());
+    bytes[depth] = view.bytes();
+    stack[depth++] = frame;
+  };
+  enter(root, root_value);
+  while (depth != 0) {
+    Frame<void*>& frame = stack[depth - 1];
+    if (frame.next == frame.count) {
+      --depth;
+      continue;
+    }
+    const size_t index = frame.next++;
+    const View view = View::trust(*frame.type, bytes[depth - 1]);
+    enter(child_view(view, index), child_of(frame, index).value);
+  }
+}
+
 }  // namespace
 
 Bitlist Bitlist::of_length(size_t length) {
@@ -263,38 +296,57 @@ Result<Root> root_of_value(const Type& type, const void* value, Hasher& hasher) 
   return hasher.hash_tree_root(View::trust(type, bytes));
 }
 
-Status decode_value(const Type& root_type, Bytes bytes, void* root_value) {
-  BL_CHECK(root_type.value_size != 0);
-  const Result<View> root = View::parse(root_type, bytes);
-  if (!root) return std::unexpected(root.error());
-  // The views of the values on the way lie beside their frames: the same type twice.
-  std::array<Frame<void*>, kMaxDepth> stack;
-  std::vector<View> views;
-  views.reserve(kMaxDepth);
-  const auto enter = [&](const View& view, void* value) {
-    if (read_leaf(view, value)) return;
-    const Type& type = view.type();
-    Frame<void*> frame{.type = &type, .field = type.name, .value = value};
-    frame.count = view.size();
-    if (type.kind == Kind::vector) frame.elements = value;
-    if (type.kind == Kind::list) frame.elements = type.list->resize(value, frame.count);
-    BL_CHECK(views.size() < kMaxDepth);
-    stack[views.size()] = frame;
-    views.push_back(view);
+Status decode_value(const Type& type, Bytes bytes, void* value) {
+  BL_CHECK(type.value_size != 0);
+  const Result<View> view = View::parse(type, bytes);
+  if (!view) return std::unexpected(view.error());
+  read_value(*view, value);
+  return {};
+}
+
+Status decode_value(const Type& type, Bytes bytes, void* value, Arena& arena) {
+  BL_CHECK(type.value_size != 0);
+  const Result<View> view = View::parse(type, bytes);
+  if (!view) return std::unexpected(view.error());
+  if (const Status status = arena.begin(owned_memory(*view), type.name); !status) return status;
+  read_value(*view, value);
+  return {};
+}
+
+size_t owned_memory(const View& root) {
+  struct Visit {
+    const Type* type = nullptr;
+    Bytes bytes;
+    size_t next = 0;
+    size_t count = 0;
   };
-  enter(*root, root_value);
-  while (!views.empty()) {
-    Frame<void*>& frame = stack[views.size() - 1];
-    if (frame.next == frame.count) {
-      views.pop_back();
+  std::array<Visit, kMaxDepth> stack;
+  size_t depth = 0;
+  size_t total = 0;
+  const auto enter = [&](const View& view) {
+    const Type& type = view.type();
+    if (type.is_fixed()) return;  // holds no list
+    if (type.kind == Kind::bitlist) {
+      total += Arena::room(bits_to_bytes(view.size()));
+      return;
+    }
+    if (type.kind == Kind::list) {
+      total += Arena::room(view.size() * type.element->value_size);
+      if (type.element->is_fixed()) return;
+    }
+    BL_CHECK(depth < stack.size());
+    stack[depth++] = {.type = &type, .bytes = view.bytes(), .count = view.size()};
+  };
+  enter(root);
+  while (depth != 0) {
+    Visit& visit = stack[depth - 1];
+    if (visit.next == visit.count) {
+      --depth;
       continue;
     }
-    const size_t index = frame.next++;
-    const View view = views.back();
-    const Child<void*> child = child_of(frame, index);
-    enter(frame.type->kind == Kind::container ? view.field(index) : view.at(index), child.value);
+    enter(child_view(View::trust(*visit.type, visit.bytes), visit.next++));
   }
-  return {};
+  return total;
 }
 
 }  // namespace beamline::ssz

@@ -65,6 +65,20 @@ AesGcm::AesGcm(Bytes key) : key_size_(key.size()) {
   std::memcpy(key_.data(), key.data(), key.size());
 }
 
+Result<AesGcm> AesGcm::from_key(Bytes key) {
+  if (key.size() != kSmallKey && key.size() != kLargeKey) {
+    return local_error(Code::invalid_argument, "aes_gcm.key");
+  }
+  return AesGcm(key);
+}
+
+Result<AesGcm::Nonce> AesGcm::to_nonce(Bytes bytes) {
+  Nonce nonce;
+  if (bytes.size() != nonce.size()) return local_error(Code::invalid_argument, "aes_gcm.nonce");
+  std::memcpy(nonce.data(), bytes.data(), nonce.size());
+  return nonce;
+}
+
 AesGcm::~AesGcm() {
   gcm_contexts(key_size_).forget(key());
   secure_wipe(key_);

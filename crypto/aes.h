@@ -29,6 +29,9 @@ class AesGcm {
 
   // REQUIRES: key.size() is 16 or 32.
   explicit AesGcm(Bytes key);
+  // From bytes of any size. Other keys, and other nonces, are invalid_argument (local).
+  static Result<AesGcm> from_key(Bytes key);
+  static Result<Nonce> to_nonce(Bytes bytes);
   ~AesGcm();
   AesGcm(AesGcm&& other) noexcept;
   AesGcm& operator=(AesGcm&& other) noexcept;

@@ -21,6 +21,15 @@ ChaCha20Poly1305::ChaCha20Poly1305(std::span<const uint8_t, kKeySize> key) {
   std::memcpy(key_.data(), key.data(), kKeySize);
 }
 
+Result<ChaCha20Poly1305::Nonce> ChaCha20Poly1305::to_nonce(Bytes bytes) {
+  Nonce nonce;
+  if (bytes.size() != nonce.size()) {
+    return local_error(Code::invalid_argument, "chacha20poly1305.nonce");
+  }
+  std::memcpy(nonce.data(), bytes.data(), nonce.size());
+  return nonce;
+}
+
 ChaCha20Poly1305::~ChaCha20Poly1305() {
   contexts().forget(key_);
   secure_wipe(key_);

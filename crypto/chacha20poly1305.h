@@ -22,6 +22,8 @@ class ChaCha20Poly1305 {
   using Nonce = std::array<uint8_t, kNonceSize>;
 
   explicit ChaCha20Poly1305(std::span<const uint8_t, kKeySize> key);
+  // From bytes of any size; other than 12 is invalid_argument (local).
+  static Result<Nonce> to_nonce(Bytes bytes);
   ~ChaCha20Poly1305();
   ChaCha20Poly1305(ChaCha20Poly1305&& other) noexcept;
   ChaCha20Poly1305& operator=(ChaCha20Poly1305&& other) noexcept;

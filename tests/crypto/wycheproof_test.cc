@@ -26,9 +26,15 @@ std::vector<uint8_t> bytes_of(const Json& test, const char* key) {
   return unhex(test.at(key).get<std::string>());
 }
 
-// What a case comes to: nullopt where our types cannot say its sizes, with the reason printed.
+// What a case comes to: accepted or not; nullopt where our types refuse to be made of its sizes (no
+// protocol of ours has them), whatever the cipher could do with them.
 using Outcome = std::optional<bool>;
-constexpr const char* kOtherSizes = "sizes of key, nonce or tag that the wrapper cannot take";
+
+Outcome refused(const Error& error) {
+  EXPECT_EQ(error.code, Code::invalid_argument);
+  EXPECT_EQ(error.fault, Fault::local);
+  return std::nullopt;
+}
 
 class Wycheproof : public testing::Test {
  protected:
@@ -51,7 +57,8 @@ class Wycheproof : public testing::Test {
         ++counts[result];
         const Outcome accepted = run(group, test);
         if (!accepted) {
-          family.skip(kOtherSizes);
+          ++counts["refused"];
+          family.count(true);
           continue;
         }
         const bool right = result == "acceptable" || *accepted == (result == "valid");
@@ -63,8 +70,9 @@ class Wycheproof : public testing::Test {
     EXPECT_EQ(counts["valid"] + counts["invalid"] + counts["acceptable"],
               json.at("numberOfTests").get<size_t>());
     EXPECT_GT(family.passed(), 0u);
-    std::printf("%s: %zu valid, %zu invalid, %zu acceptable\n", name.c_str(), counts["valid"],
-                counts["invalid"], counts["acceptable"]);
+    std::printf("%s: %zu valid, %zu invalid, %zu acceptable; %zu of them refused for their sizes\n",
+                name.c_str(), counts["valid"], counts["invalid"], counts["acceptable"],
+                counts["refused"]);
   }
 
   void ecdsa(const char* name, secp256k1::HighS high_s) {
@@ -117,17 +125,19 @@ TEST_F(Wycheproof, X25519) {
 
 TEST_F(Wycheproof, ChaCha20Poly1305) {
   each("chacha20_poly1305", [](const Json& group, const Json& test) {
-    if (group.at("ivSize") != 96 || group.at("tagSize") != 128) return Outcome();
+    EXPECT_EQ(group.at("tagSize"), 128);
     const auto key = unhex_array<32>(test.at("key").get<std::string>());
-    const auto nonce = unhex_array<12>(test.at("iv").get<std::string>());
+    const auto nonce = beamline::ChaCha20Poly1305::to_nonce(bytes_of(test, "iv"));
+    EXPECT_EQ(nonce.has_value(), group.at("ivSize") == 96);
+    if (!nonce) return refused(nonce.error());
     const auto tag = unhex_array<16>(test.at("tag").get<std::string>());
     const auto associated = bytes_of(test, "aad");
     const beamline::ChaCha20Poly1305 cipher{std::span<const uint8_t, 32>(key)};
     std::vector<uint8_t> data = bytes_of(test, "ct");
-    if (!cipher.open(nonce, associated, data, tag)) return Outcome(false);
+    if (!cipher.open(*nonce, associated, data, tag)) return Outcome(false);
     std::array<uint8_t, 16> again;
     EXPECT_TRUE(equal(data, bytes_of(test, "msg"))) << test.at("tcId");
-    cipher.seal(nonce, associated, data, again);
+    cipher.seal(*nonce, associated, data, again);
     EXPECT_TRUE(equal(data, bytes_of(test, "ct"))) << test.at("tcId");
     return Outcome(again == tag);
   });
@@ -135,17 +145,20 @@ TEST_F(Wycheproof, ChaCha20Poly1305) {
 
 TEST_F(Wycheproof, AesGcm) {
   each("aes_gcm", [](const Json& group, const Json& test) {
-    const std::vector<uint8_t> key = bytes_of(test, "key");
-    if (group.at("ivSize") != 96 || (key.size() != 16 && key.size() != 32)) return Outcome();
-    const auto nonce = unhex_array<12>(test.at("iv").get<std::string>());
+    EXPECT_EQ(group.at("tagSize"), 128);
+    const auto cipher = beamline::AesGcm::from_key(bytes_of(test, "key"));
+    EXPECT_EQ(cipher.has_value(), group.at("keySize") != 192);
+    if (!cipher) return refused(cipher.error());
+    const auto nonce = beamline::AesGcm::to_nonce(bytes_of(test, "iv"));
+    EXPECT_EQ(nonce.has_value(), group.at("ivSize") == 96);
+    if (!nonce) return refused(nonce.error());
     const auto tag = unhex_array<16>(test.at("tag").get<std::string>());
     const auto associated = bytes_of(test, "aad");
-    const beamline::AesGcm cipher(key);
     std::vector<uint8_t> data = bytes_of(test, "ct");
-    if (!cipher.open(nonce, associated, data, tag)) return Outcome(false);
+    if (!cipher->open(*nonce, associated, data, tag)) return Outcome(false);
     std::array<uint8_t, 16> again;
     EXPECT_TRUE(equal(data, bytes_of(test, "msg"))) << test.at("tcId");
-    cipher.seal(nonce, associated, data, again);
+    cipher->seal(*nonce, associated, data, again);
     EXPECT_TRUE(equal(data, bytes_of(test, "ct"))) << test.at("tcId");
     return Outcome(again == tag);
   });
