@@ -20,6 +20,8 @@ A row that only states a value has no "theirs", "against" or "ratio"; its goal i
 
 Optional: "rounds" (default 9, at least 9 for a ratio), "min_time" (seconds a run, default 0.1),
 "cores" (default 1), "args" (of a program, a list), "scale" (the value is the metric times this).
+A rival that is not installed: its benchmark skips with an error that begins "absent"; the row is
+printed as absent, and is no failure.
 "program" is relative to BUILD_DIR. "filter" names one benchmark, in full; the program must print
 Google Benchmark's JSON on stdout for --benchmark_format=json (any program may). A benchmark of
 several threads reports a counter of its own, or uses MeasureProcessCPUTime.
@@ -53,6 +55,10 @@ MIN_ROUNDS = 9
 
 class BadRow(Exception):
     """A row that is wrong, or whose program failed: the message names the row."""
+
+
+class Absent(Exception):
+    """A row whose rival this machine does not have: the program says so."""
 
 
 def check_row(row):
@@ -91,6 +97,8 @@ def pin(cores):
 
 
 def metric_of(entry, metric, label):
+    if entry.get("error_message", "").startswith("absent"):
+        raise Absent(f"{label}: {entry['error_message']}")
     if entry.get("error_occurred"):
         raise BadRow(f"{label}: {entry['name']}: {entry.get('error_message', 'failed')}")
     if metric not in entry:
@@ -221,6 +229,8 @@ def main():
         try:
             results.append(measure(row, arguments.programs, arguments.rounds))
             measured.append(row)
+        except Absent as error:
+            print(error)
         except BadRow as error:
             print(f"bench: {error}", file=sys.stderr)
             failures += 1

@@ -17,6 +17,8 @@ printf '%s ' "$name" >>"$dir/order"
 case $name in
   BM_Dead) echo dead >&2; exit 3 ;;
   BM_Text) echo hello; exit 0 ;;
+  BM_Away) echo '{"benchmarks": [{"name": "BM_Away", "error_occurred": true,' \
+             '"error_message": "absent: libfoo"}]}'; exit 0 ;;
   BM_None) echo '{"benchmarks": []}'; exit 0 ;;
 esac
 time=$(head -n 1 "$dir/$name")
@@ -72,6 +74,17 @@ TEST(BenchRunner, AlternatesWhoGoesFirst) {
   runner.run_manifest(kPair);
   EXPECT_EQ(read_file(runner.tree.path() + "/order").substr(0, 36),
             "BM_Ours BM_Theirs BM_Theirs BM_Ours ");
+}
+
+TEST(BenchRunner, ARivalThatIsNotInstalledIsPrintedAsAbsent) {
+  Runner runner;
+  runner.tree.write("BM_Ours", lines_of_ones());
+  std::string row = kPair;
+  row.replace(row.find("BM_Theirs"), 9, "BM_Away");
+  const Outcome outcome = runner.run_manifest(row);
+  EXPECT_EQ(outcome.status, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("a.b: absent: libfoo"), std::string::npos) << outcome.output;
+  EXPECT_EQ(runner.written("rows"), "[]\n");
 }
 
 TEST(BenchRunner, AMissedGoalIsShownAndDoesNotFail) {
