@@ -93,4 +93,14 @@ std::vector<Root> BlockTree::canonical_range(Slot start, uint64_t count, size_t 
   return roots;
 }
 
+std::vector<Root> BlockTree::ancestry(const Root& root, size_t max) const {
+  std::vector<Root> roots;
+  Root next = root;
+  for (const Node* node = find(next); node != nullptr && roots.size() < max; node = find(next)) {
+    roots.push_back(next);
+    next = node->parent_root;
+  }
+  return roots;
+}
+
 }  // namespace beamline::chain

@@ -49,6 +49,8 @@ class BlockTree {
   // The roots of the head's chain with start <= slot < start + count, by rising slot, at most
   // `max`.
   std::vector<Root> canonical_range(Slot start, uint64_t count, size_t max) const;
+  // The block and its ancestors by falling slot, at most `max`; empty if the block is not here.
+  std::vector<Root> ancestry(const Root& root, size_t max) const;
 
  private:
   void update_canonical();

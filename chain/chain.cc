@@ -108,7 +108,7 @@ void Chain::on(const Now& now, PeerUp&& event) {
     }
     remove_peer(now, before->handle);
   }
-  if (peers_.add(event.peer, now.mono) != nullptr) return;
+  if (peers_.add(event.peer) != nullptr) return;
   ++stats_.peers_refused;
   commands_.push(DisconnectPeer{event.peer, DisconnectReason::no_room});
 }
@@ -182,6 +182,12 @@ void Chain::on(const Now&, IncomingByRoot&& event) {
 }
 
 void Chain::on(const Now&, IncomingByRange&& event) {
+  Peer* peer = live_peer(event.peer);
+  if (peer == nullptr) return;
+  if (!server_.ask(*peer, event)) charge(peer->handle, Conduct::bad_request);
+}
+
+void Chain::on(const Now&, IncomingByHead&& event) {
   Peer* peer = live_peer(event.peer);
   if (peer == nullptr) return;
   if (!server_.ask(*peer, event)) charge(peer->handle, Conduct::bad_request);

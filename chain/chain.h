@@ -102,6 +102,7 @@ class Chain {
   void on(const Now& now, PeerStatus&& event);
   void on(const Now& now, IncomingByRoot&& event);
   void on(const Now& now, IncomingByRange&& event);
+  void on(const Now& now, IncomingByHead&& event);
   void on(const Now& now, ResponseWritten&& event);
   void on(const Now& now, IncomingCancelled&& event);
   void on(const Now& now, Tick&& event);

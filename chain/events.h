@@ -77,6 +77,14 @@ struct IncomingByRange {
   Slot start_slot = 0;
   uint64_t count = 0;
 };
+// `count` blocks at most, from `root` on down its ancestry (consensus-specs, fulu p2p-interface,
+// "BeaconBlocksByHead v1").
+struct IncomingByHead {
+  PeerHandle peer;
+  ServeId serve = 0;
+  Root root;
+  uint64_t count = 0;
+};
 // The transport has room for `chunks` more of this answer (limits.h, serve_window).
 struct ResponseWritten {
   PeerHandle peer;
@@ -110,6 +118,6 @@ struct Tick {};
 using Event =
     std::variant<GossipBlock, OwnBlock, ChunkReceived, TransferProgress, RequestEnded,
                  RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot, IncomingByRange,
-                 ResponseWritten, IncomingCancelled, ImportVerdict, Tick>;
+                 IncomingByHead, ResponseWritten, IncomingCancelled, ImportVerdict, Tick>;
 
 }  // namespace beamline::chain

@@ -56,11 +56,14 @@ struct Limits {
   uint32_t serves = 128;
   uint32_t serves_per_peer = 2;      // phase0 MAX_CONCURRENT_REQUESTS
   uint32_t serve_blocks = 1024;      // asked for in one request
+  uint32_t serve_by_head = 128;      // fulu MAX_REQUEST_BLOCKS_DENEB
   uint64_t serve_bytes = 64u << 20;  // of one answer, after its first block
   uint32_t serve_window = 16;        // chunks ahead of ResponseWritten
-  uint32_t serve_burst = 1024;       // token bucket of each peer, in blocks
-  uint32_t serve_rate = 256;         // blocks a second
-  uint32_t serve_per_turn = 64;      // chunks, over all answers
+  uint32_t serve_burst = 1024;       // token bucket of each peer, in blocks; > 0
+  uint32_t serve_rate = 256;         // blocks a second; > 0
+  uint32_t serve_burst_all = 8192;   // and of all peers together
+  uint32_t serve_rate_all = 2048;
+  uint32_t serve_per_turn = 64;  // chunks, over all answers
 
   // Commands that wait for the integrator. An event is taken only while there is room for all that
   // it may cause at once.

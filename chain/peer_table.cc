@@ -6,13 +6,11 @@
 
 namespace beamline::chain {
 
-Peer* PeerTable::add(PeerHandle handle, MonoTime now) {
+Peer* PeerTable::add(PeerHandle handle) {
   if (peers_.size() >= limits_.peers) return nullptr;
-  Peer peer;
+  Peer peer({.per_second = limits_.serve_rate, .burst = limits_.serve_burst});
   peer.handle = handle;
   peer.score = limits_.score_start;
-  peer.serve_tokens = int64_t{limits_.serve_burst} * 1'000'000'000;
-  peer.tokens_at = now;
   const auto [it, added] = peers_.emplace(handle.index, std::move(peer));
   BL_CHECK(added);
   return &it->second;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/time.h"
+#include "base/token_bucket.h"
 #include "chain/block.h"
 #include "chain/commands.h"
 #include "chain/events.h"
@@ -14,6 +15,8 @@
 namespace beamline::chain {
 
 struct Peer {
+  explicit Peer(Rate serve_rate) : serve_bucket(serve_rate) {}
+
   PeerHandle handle;
   int32_t score = 0;
   uint32_t in_flight = 0;  // our requests
@@ -21,9 +24,7 @@ struct Peer {
   MonoTime not_before{};   // it said that we ask too much
   bool leaving = false;    // told to disconnect; gets nothing more
   std::optional<PeerStatus> status;
-  // The token bucket of what we serve, in billionths of a block: exact for any interval.
-  int64_t serve_tokens = 0;
-  MonoTime tokens_at{};
+  TokenBucket serve_bucket;  // of what we serve it, in blocks
 };
 
 class PeerTable {
@@ -31,7 +32,7 @@ class PeerTable {
   explicit PeerTable(const Limits& limits) : limits_(limits) {}
 
   // Null when the table is full. REQUIRES: the index is free.
-  Peer* add(PeerHandle handle, MonoTime now);
+  Peer* add(PeerHandle handle);
   void remove(PeerHandle handle);
   // Null if that peer, in that generation, is not here.
   Peer* find(PeerHandle handle);

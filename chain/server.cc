@@ -11,7 +11,8 @@ Server::Server(const Limits& limits, const BlockTree& tree, const BlockStore& st
       store_(store),
       peers_(peers),
       commands_(commands),
-      stats_(stats) {}
+      stats_(stats),
+      bucket_({.per_second = limits.serve_rate_all, .burst = limits.serve_burst_all}) {}
 
 void Server::refuse(PeerHandle peer, ServeId serve, ResponseCode code, std::string_view text) {
   commands_.push(RespondError{peer, serve, code, text});
@@ -58,6 +59,22 @@ bool Server::ask(Peer& peer, const IncomingByRange& request) {
   return true;
 }
 
+bool Server::ask(Peer& peer, const IncomingByHead& request) {
+  if (request.count == 0) {
+    ++stats_.serves_invalid;
+    refuse(peer.handle, request.serve, ResponseCode::invalid_request, "number of blocks");
+    return false;
+  }
+  if (!admit(peer, request.serve)) return true;
+  // The spec cuts a count that is too large.
+  const uint64_t most = std::min<uint64_t>(request.count, limits_.serve_by_head);
+  std::vector<Root> roots = tree_.ancestry(request.root, most);
+  // The anchor itself may be known by its root alone.
+  if (!roots.empty() && !store_.get(roots.back())) roots.pop_back();
+  start(peer, request.serve, std::move(roots), true);
+  return true;
+}
+
 void Server::start(Peer& peer, ServeId id, std::vector<Root> roots, bool in_order) {
   ++stats_.served_requests;
   ++peer.serves;
@@ -92,21 +109,14 @@ void Server::end(const Key& key) {
 }
 
 bool Server::take_token(Peer& peer, MonoTime now) {
-  constexpr int64_t kBlock = 1'000'000'000;
-  const int64_t burst = int64_t{limits_.serve_burst} * kBlock;
-  // Past the time that fills the bucket, the product below could only overflow.
-  const int64_t full_after = burst / std::max<int64_t>(limits_.serve_rate, 1) + 1;
-  const int64_t elapsed = std::clamp<int64_t>((now - peer.tokens_at).ns, 0, full_after);
-  peer.serve_tokens = std::min(burst, peer.serve_tokens + elapsed * limits_.serve_rate);
-  peer.tokens_at = now;
-  if (peer.serve_tokens >= kBlock) {
-    peer.serve_tokens -= kBlock;
-    return true;
+  const MonoTime when = std::max(peer.serve_bucket.holds_at(1, now), bucket_.holds_at(1, now));
+  if (when > now) {
+    deadline_ = std::min(deadline_, when);
+    return false;
   }
-  const int64_t missing = kBlock - peer.serve_tokens;
-  const int64_t wait = missing / std::max<int64_t>(limits_.serve_rate, 1) + 1;
-  deadline_ = std::min(deadline_, now + nanoseconds(wait));
-  return false;
+  peer.serve_bucket.charge(1, now);
+  bucket_.charge(1, now);
+  return true;
 }
 
 bool Server::step(const Key& key, Serve& serve, MonoTime now) {

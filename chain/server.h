@@ -1,6 +1,7 @@
-// Answers what peers ask us: by root from the store, by range along the head's chain. Streamed:
-// a few chunks a turn, round robin over the answers, never further ahead of the transport than
-// `serve_window`, and at the pace of the peer's token bucket. Not thread safe.
+// Answers what peers ask us: by root from the store, by range along the head's chain, by head down
+// from a block. Streamed: a few chunks a turn, round robin over the answers, never further ahead of
+// the transport than `serve_window`, and at the pace of two token buckets, the peer's and one for
+// all. Not thread safe.
 #pragma once
 
 #include <map>
@@ -25,6 +26,7 @@ class Server {
   // The peer is there. False: the peer broke the protocol and is to be charged (it was answered).
   bool ask(Peer& peer, IncomingByRoot request);
   bool ask(Peer& peer, const IncomingByRange& request);
+  bool ask(Peer& peer, const IncomingByHead& request);
   void written(const ResponseWritten& event);
   void cancel(PeerHandle peer, ServeId serve);
   void peer_down(PeerHandle peer);
@@ -51,6 +53,7 @@ class Server {
   // Sends the next chunk, or the end. True: there may be more to send now.
   bool step(const Key& key, Serve& serve, MonoTime now);
   void end(const Key& key);
+  // Of the peer's bucket and of the common one; both or none.
   bool take_token(Peer& peer, MonoTime now);
 
   const Limits& limits_;
@@ -59,6 +62,7 @@ class Server {
   PeerTable& peers_;
   CommandQueue& commands_;
   Stats& stats_;
+  TokenBucket bucket_;  // of all peers
   std::map<Key, Serve> serves_;
   Key last_{};  // who was served last
   MonoTime deadline_ = MonoTime::never();

@@ -269,6 +269,12 @@ void Network::on_request(ServerEvent&& event, Now now) {
     }
     return push_core(std::move(request));
   }
+  if (event.protocol == Protocol::blocks_by_head_v1) {
+    const auto head = ssz::decode<BlocksByHead>(event.body);
+    if (!head) return;
+    return push_core(chain::IncomingByHead{
+        .peer = handle, .serve = serve, .root = head->beacon_root, .count = head->count});
+  }
   const auto range = ssz::decode<BlocksByRange>(event.body);
   if (!range) return;
   push_core(chain::IncomingByRange{

@@ -31,9 +31,9 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "base/token_bucket.h"
 #include "reqresp/chunk.h"
 #include "reqresp/protocol.h"
-#include "reqresp/token_bucket.h"
 
 namespace beamline::reqresp {
 

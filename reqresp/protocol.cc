@@ -71,6 +71,24 @@ constexpr ProtocolInfo by_root(Protocol protocol, std::string_view id, bool vers
           .quota_seconds = 10};
 }
 
+// (root, count): the block and its ancestors. There is no version without a fork digest.
+constexpr uint32_t kMaxBlocksByHead = 128;  // MAX_REQUEST_BLOCKS_DENEB
+constexpr ProtocolInfo by_head(Protocol protocol, std::string_view id) {
+  return {.protocol = protocol,
+          .id = id,
+          .request_min = 40,
+          .request_max = 40,
+          .request_step = 0,
+          .chunk_min = kBlockMin,
+          .chunk_max = kMaxPayload,
+          .max_chunks = kMaxBlocksByHead,
+          .count = Count::field,
+          .count_offset = 32,
+          .has_context = true,
+          .quota = 128,
+          .quota_seconds = 10};
+}
+
 constexpr std::array<ProtocolInfo, kProtocolCount> kRows = {
     single(Protocol::status_v1, "/eth2/beacon_chain/req/status/1/ssz_snappy", 84, 84, 5, 15),
     single(Protocol::goodbye_v1, "/eth2/beacon_chain/req/goodbye/1/ssz_snappy", 8, 8, 1, 10,
@@ -86,6 +104,8 @@ constexpr std::array<ProtocolInfo, kProtocolCount> kRows = {
             "/eth2/beacon_chain/req/beacon_blocks_by_root/1/ssz_snappy", false),
     by_root(Protocol::blocks_by_root_v2,
             "/eth2/beacon_chain/req/beacon_blocks_by_root/2/ssz_snappy", true),
+    by_head(Protocol::blocks_by_head_v1,
+            "/eth2/beacon_chain/req/beacon_blocks_by_head/1/ssz_snappy"),
 };
 
 uint64_t little_endian(Bytes bytes) {

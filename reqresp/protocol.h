@@ -1,6 +1,7 @@
 // The request/response protocols of Ethereum's consensus layer: one row per protocol, with all that
 // the codec, the client and the server must know about it. A protocol is added by adding a row.
-// Source: consensus-specs, p2p-interface of phase0 ("The Req/Resp domain") and altair ("Req-Resp").
+// Source: consensus-specs, p2p-interface of phase0 ("The Req/Resp domain"), altair ("Req-Resp")
+// and fulu ("BeaconBlocksByHead v1").
 #pragma once
 
 #include <cstddef>
@@ -23,8 +24,9 @@ enum class Protocol : uint8_t {
   blocks_by_range_v2,
   blocks_by_root_v1,
   blocks_by_root_v2,
+  blocks_by_head_v1,
 };
-inline constexpr size_t kProtocolCount = 9;
+inline constexpr size_t kProtocolCount = 10;
 
 // What a request's body says about how many chunks may come back.
 enum class Count : uint8_t {

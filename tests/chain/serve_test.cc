@@ -70,6 +70,65 @@ TEST(Serve, ByRangeFollowsAReorg) {
   EXPECT_FALSE(equal(chunks[5].signed_bytes, node.blocks[5].signed_bytes));
 }
 
+// consensus-specs, fulu: down from the root, inclusive; also on a branch that is not the head's.
+TEST(Serve, ByHeadGivesABlockAndItsAncestors) {
+  Served node(200);
+  const auto fork = make_chain(node.blocks[49].root, 51, 3, 100, 9);
+  for (const BlockInfo& block : fork) node.gossip(kPeerA, block);
+  node.turn();
+  node.give(IncomingByHead{kPeerB, 1, fork.back().root, 5});
+  auto chunks = node.answer(kPeerB, 1);
+  ASSERT_EQ(chunks.size(), 5u);
+  const std::array<const BlockInfo*, 5> expected = {&fork[2], &fork[1], &fork[0], &node.blocks[49],
+                                                    &node.blocks[48]};
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_TRUE(equal(chunks[i].signed_bytes, expected[i]->signed_bytes)) << i;
+  }
+  node.give(IncomingByHead{kPeerB, 2, node.blocks[9].root, 64});  // down to genesis
+  EXPECT_EQ(node.answer(kPeerB, 2).size(), 10u);
+  EXPECT_TRUE(node.ended);
+  node.give(IncomingByHead{kPeerB, 3, node.blocks.back().root, UINT64_MAX});
+  EXPECT_EQ(node.answer(kPeerB, 3).size(), node.chain.limits().serve_by_head);
+  node.give(IncomingByHead{kPeerB, 4, root_of(77), 3});
+  EXPECT_TRUE(node.answer(kPeerB, 4).empty());
+  EXPECT_TRUE(node.ended);
+  node.give(IncomingByHead{kPeerB, 5, node.blocks[9].root, 0});
+  node.answer(kPeerB, 5);
+  ASSERT_EQ(node.errors.size(), 1u);
+  EXPECT_EQ(node.errors[0].code, ResponseCode::invalid_request);
+}
+
+// A token bucket for each peer, and one for all: many peers get no more than a few.
+TEST(Serve, AllPeersTogetherHaveATokenBucket) {
+  ChainConfig config = make_config();
+  config.limits.serve_burst_all = 100;
+  config.limits.serve_rate_all = 50;
+  Served node(150, config);
+  node.give(IncomingByRange{kPeerA, 1, 1, 150});
+  node.give(IncomingByRange{kPeerB, 1, 1, 150});
+  const MonoTime start = node.now.mono;
+  size_t sent = 0;
+  std::set<PeerHandle> ended;
+  std::set<PeerHandle> served_at_once;
+  for (int turns = 0; turns < 100'000 && ended.size() < 2; ++turns) {
+    node.turn();
+    for (const RespondChunk& chunk : node.said<RespondChunk>()) {
+      ++sent;
+      if (node.now.mono == start) served_at_once.insert(chunk.peer);
+      node.give(ResponseWritten{chunk.peer, chunk.serve, 1});
+    }
+    for (const RespondEnd& end : node.said<RespondEnd>()) ended.insert(end.peer);
+    const double elapsed = to_seconds(node.now.mono - start);
+    ASSERT_LE(static_cast<double>(sent), 100 + 50 * elapsed + 1);
+    const MonoTime next = node.chain.poll_timeout();
+    if (next > node.now.mono && next != MonoTime::never()) node.pass(next - node.now.mono);
+  }
+  EXPECT_EQ(sent, 300u);
+  EXPECT_EQ(served_at_once.size(), 2u);
+  EXPECT_NEAR(to_seconds(node.now.mono - start), 4, 0.1);
+  EXPECT_GT(node.chain.stats().serves_throttled, 0u);
+}
+
 TEST(Serve, ByRootSkipsWhatIsNotHereAndKeepsTheOrder) {
   Served node(10);
   node.give(IncomingByRoot{

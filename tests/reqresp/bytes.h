@@ -49,6 +49,11 @@ inline Buffer range_request(uint64_t start, uint64_t count) {
 // A request body that `protocol` has; for lists with `count` items.
 inline Buffer valid_request(Protocol protocol, Rng& rng, uint64_t count) {
   const ProtocolInfo& row = info(protocol);
+  if (protocol == Protocol::blocks_by_head_v1) {
+    Buffer body = random_bytes(rng, 32);
+    append_u64(body, count);
+    return body;
+  }
   if (row.count == Count::field) return range_request(rng.below(1000), count);
   return random_bytes(rng, row.request_min + row.request_step * count);
 }

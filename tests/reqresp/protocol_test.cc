@@ -24,11 +24,12 @@ TEST(Protocol, EachRowIsFoundByItsIdAndByNoOther) {
   EXPECT_EQ(find_protocol(""), nullptr);
 }
 
-TEST(Protocol, OnlyVersionTwoOfBlocksHasAContext) {
+TEST(Protocol, BlocksHaveAContextButInVersionOneOfThoseThatHaveTwo) {
   for (const ProtocolInfo& row : protocols()) {
-    const bool blocks_v2 =
-        row.id.find("blocks") != row.id.npos && row.id.find("/2/") != row.id.npos;
-    EXPECT_EQ(row.has_context, blocks_v2) << row.id;
+    const bool blocks = row.id.find("blocks") != row.id.npos;
+    const bool version_2 = row.id.find("/2/") != row.id.npos;
+    const bool by_head = row.protocol == Protocol::blocks_by_head_v1;
+    EXPECT_EQ(row.has_context, blocks && (version_2 || by_head)) << row.id;
   }
 }
 

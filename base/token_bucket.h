@@ -7,7 +7,7 @@
 
 #include "base/time.h"
 
-namespace beamline::reqresp {
+namespace beamline {
 
 struct Rate {
   int64_t per_second = 0;
@@ -42,4 +42,4 @@ class TokenBucket {
   MonoTime full_at_{0};
 };
 
-}  // namespace beamline::reqresp
+}  // namespace beamline

@@ -1,11 +1,13 @@
-#include "reqresp/token_bucket.h"
+#include "base/token_bucket.h"
 
-#include "tests/reqresp/bytes.h"
+#include <gtest/gtest.h>
 
-namespace beamline::reqresp {
+#include "base/rng.h"
+
+namespace beamline {
 namespace {
 
-MonoTime mono(Duration since_start) { return at(since_start).mono; }
+MonoTime mono(Duration since_start) { return MonoTime{1} + since_start; }
 
 TEST(TokenBucket, ABurstIsFreeAndADebtIsWaitedFor) {
   TokenBucket bucket({.per_second = 1000, .burst = 5000});
@@ -55,4 +57,4 @@ TEST(TokenBucket, LongRunRateIsTheRate) {
 }
 
 }  // namespace
-}  // namespace beamline::reqresp
+}  // namespace beamline
