@@ -12,7 +12,7 @@ namespace beamline::chain::lean {
 namespace {
 
 // Copies `count` bits from bit `from` of a list to its start. REQUIRES: they are there.
-std::vector<uint8_t> cut_bits(const std::vector<uint8_t>& bits, size_t from, size_t count) {
+std::vector<uint8_t> cut_bits(Bytes bits, size_t from, size_t count) {
   std::vector<uint8_t> out((count + 7) / 8, 0);
   const size_t shift = from % 8;
   for (size_t i = 0; i < out.size(); ++i) {
@@ -26,7 +26,7 @@ std::vector<uint8_t> cut_bits(const std::vector<uint8_t>& bits, size_t from, siz
 }
 
 // Appends `count` bits. REQUIRES: the bits beyond `count` in the last byte are zero.
-void append_bits(ssz::Bitlist& to, const std::vector<uint8_t>& bits, size_t count) {
+void append_bits(ssz::Bitlist& to, Bytes bits, size_t count) {
   const size_t at = to.length;
   to.length += count;
   to.bits.resize((to.length + 7) / 8, 0);
@@ -146,7 +146,8 @@ Status Justifier::finalize(const LeanCheckpoint& source) {
   const auto delta = static_cast<size_t>(source.slot - before);
   ssz::Bitlist& flags = state_.justified_slots;
   BL_CHECK(delta <= flags.length);
-  flags.bits = cut_bits(flags.bits, delta, flags.length - delta);
+  const std::vector<uint8_t> kept = cut_bits(flags.bits, delta, flags.length - delta);
+  flags.bits.assign(kept.begin(), kept.end());
   flags.length -= delta;
 
   if (tallies_.empty()) return {};
@@ -182,7 +183,7 @@ bool has_too_many_data(const std::vector<LeanAggregatedAttestation>& attestation
 
 }  // namespace
 
-bool lies_on_chain(const LeanAttestationData& data, const std::vector<Root>& history) {
+bool lies_on_chain(const LeanAttestationData& data, std::span<const Root> history) {
   for (const LeanCheckpoint* point : {&data.source, &data.target, &data.head}) {
     if (point->root.is_zero() || point->slot >= history.size()) return false;
     if (history[static_cast<size_t>(point->slot)] != point->root) return false;

@@ -20,13 +20,13 @@ void extend_to_slot(ssz::Bitlist& justified, Slot finalized, Slot slot) {
 }  // namespace
 
 LeanState make_genesis(const LeanTypes& types, uint64_t genesis_time,
-                       std::vector<LeanValidator> validators) {
+                       std::span<const LeanValidator> validators) {
   ssz::Hasher hasher;
   const LeanBlockBody body;
   LeanState state;
   state.config.genesis_time = genesis_time;
   state.latest_block_header.body_root = *ssz::root_of_value(types.block_body(), &body, hasher);
-  state.validators = std::move(validators);
+  state.validators.assign(validators.begin(), validators.end());
   return state;
 }
 

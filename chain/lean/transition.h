@@ -7,6 +7,8 @@
 // each limit is checked before memory is taken.
 #pragma once
 
+#include <span>
+
 #include "chain/lean/rejection.h"
 #include "codec/lean_block.h"
 #include "codec/lean_types.h"
@@ -15,7 +17,7 @@ namespace beamline::chain::lean {
 
 // A genesis state: no history, the checkpoints zero. REQUIRES: each validator's index is its place.
 LeanState make_genesis(const LeanTypes& types, uint64_t genesis_time,
-                       std::vector<LeanValidator> validators);
+                       std::span<const LeanValidator> validators);
 
 // One thread at a time: it keeps the hasher's scratch memory.
 class StateTransition {
@@ -54,7 +56,7 @@ Status process_attestations(LeanState& state,
 constexpr ValidatorIndex proposer_for(Slot slot, uint64_t validators) { return slot % validators; }
 
 // Whether all three checkpoints of a vote lie on this chain, given by slot (zero: an empty slot).
-bool lies_on_chain(const LeanAttestationData& data, const std::vector<Root>& history);
+bool lies_on_chain(const LeanAttestationData& data, std::span<const Root> history);
 
 // Whether a slot is justified: all up to the finalised one are. Refused beyond what is tracked.
 Result<bool> is_slot_justified(const ssz::Bitlist& justified, Slot finalized, Slot slot);
