@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "chain/lean/config.h"
 #include "chain/lean/justifiability.h"
@@ -26,7 +27,7 @@ std::vector<uint8_t> cut_bits(Bytes bits, size_t from, size_t count) {
 }
 
 // Appends `count` bits. REQUIRES: the bits beyond `count` in the last byte are zero.
-void append_bits(ssz::Bitlist& to, Bytes bits, size_t count) {
+void append_bits(ssz::Bitlist& to, const std::vector<uint8_t>& bits, size_t count) {
   const size_t at = to.length;
   to.length += count;
   to.bits.resize((to.length + 7) / 8, 0);
@@ -146,8 +147,8 @@ Status Justifier::finalize(const LeanCheckpoint& source) {
   const auto delta = static_cast<size_t>(source.slot - before);
   ssz::Bitlist& flags = state_.justified_slots;
   BL_CHECK(delta <= flags.length);
-  const std::vector<uint8_t> kept = cut_bits(flags.bits, delta, flags.length - delta);
-  flags.bits.assign(kept.begin(), kept.end());
+  const std::vector<uint8_t> left = cut_bits(flags.bits, delta, flags.length - delta);
+  flags.bits.assign(left.begin(), left.end());
   flags.length -= delta;
 
   if (tallies_.empty()) return {};
@@ -181,7 +182,37 @@ bool has_too_many_data(const std::vector<LeanAggregatedAttestation>& attestation
   return false;
 }
 
+// Sorted by their memory: a hostile block holds thousands.
+bool has_data_twice(const std::vector<LeanAggregatedAttestation>& attestations) {
+  static_assert(std::has_unique_object_representations_v<LeanAttestationData>);
+  const auto compare = [](const LeanAttestationData* a, const LeanAttestationData* b) {
+    return std::memcmp(a, b, sizeof(LeanAttestationData));
+  };
+  std::vector<const LeanAttestationData*> sorted;
+  sorted.reserve(attestations.size());
+  for (const LeanAggregatedAttestation& one : attestations) sorted.push_back(&one.data);
+  std::ranges::sort(sorted, [&](const auto* a, const auto* b) { return compare(a, b) < 0; });
+  const auto same = [&](const auto* a, const auto* b) { return compare(a, b) == 0; };
+  return std::ranges::adjacent_find(sorted, same) != sorted.end();
+}
+
 }  // namespace
+
+Status check_signers(const LeanBlock& block, uint64_t validators) {
+  const std::vector<LeanAggregatedAttestation>& attestations = block.body.attestations;
+  if (has_data_twice(attestations)) return reject(Rejection::duplicate_attestation_data);
+  for (const LeanAggregatedAttestation& attestation : attestations) {
+    const ssz::Bitlist& bits = attestation.aggregation_bits;
+    if (bits.length > ValidatorSet::kCapacity || bits.bits.size() != (bits.length + 7) / 8) {
+      return reject(Rejection::validator_index_out_of_range);
+    }
+    const ValidatorSet voters = ValidatorSet::of(bits);
+    if (voters.empty()) return reject(Rejection::empty_aggregation_bits);
+    if (voters.bound() > validators) return reject(Rejection::validator_index_out_of_range);
+  }
+  if (block.proposer_index >= validators) return reject(Rejection::proposer_index_out_of_range);
+  return {};
+}
 
 bool lies_on_chain(const LeanAttestationData& data, std::span<const Root> history) {
   for (const LeanCheckpoint* point : {&data.source, &data.target, &data.head}) {

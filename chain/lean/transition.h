@@ -52,6 +52,11 @@ class StateTransition {
 Status process_attestations(LeanState& state,
                             const std::vector<LeanAggregatedAttestation>& attestations);
 
+// What a block's votes and proposer must be before its proof is verified against their keys: no
+// data twice, each vote of somebody, everybody in the registry. DUPLICATE_ATTESTATION_DATA,
+// EMPTY_AGGREGATION_BITS, VALIDATOR_INDEX_OUT_OF_RANGE, PROPOSER_INDEX_OUT_OF_RANGE.
+Status check_signers(const LeanBlock& block, uint64_t validators);
+
 // The one who may propose in this slot. REQUIRES: validators > 0.
 constexpr ValidatorIndex proposer_for(Slot slot, uint64_t validators) { return slot % validators; }
 

@@ -8,6 +8,7 @@ namespace {
 
 using lean_vectors::each;
 
+TEST(LeanVectors, ForkChoice) { each("lean/fork_choice", run_fork_choice); }
 TEST(LeanVectors, StateTransition) { each("lean/state_transition", run_state_transition); }
 TEST(LeanVectors, Justifiability) { each("lean/justifiability", run_justifiability); }
 TEST(LeanVectors, SlotClock) { each("lean/slot_clock", run_slot_clock); }

@@ -1,0 +1,245 @@
+// The store: time, blocks, the head, pruning. What concerns votes is in store_votes.cc.
+
+#include "chain/lean/store.h"
+
+#include <algorithm>
+
+#include "chain/lean/justifiability.h"
+#include "chain/lean/slot_clock.h"
+#include "chain/lean/transition.h"
+
+namespace beamline::chain::lean {
+
+Store::Store(const StoreBlock& anchor, const StoreLimits& limits, uint64_t seed)
+    : limits_(limits),
+      time_(SlotClock::interval_of(anchor.slot)),
+      array_(limits.blocks, seed),
+      latest_justified_{.root = anchor.root, .slot = anchor.slot},
+      latest_finalized_(latest_justified_),
+      applied_(kValidatorRegistryLimit, ProtoArray::kNone),
+      scratch_(kValidatorRegistryLimit, ProtoArray::kNone) {
+  BL_CHECK(anchor.validators <= kValidatorRegistryLimit);
+  head_ = array_.add(anchor.root, anchor.slot, ProtoArray::kNone);
+  safe_target_ = head_;
+  summaries_.push_back({.parent_root = anchor.parent_root,
+                        .proposer = anchor.proposer,
+                        .justified = anchor.justified,
+                        .finalized = anchor.finalized,
+                        .validators = anchor.validators});
+}
+
+std::optional<StoreBlock> Store::block(const Root& root) const {
+  const Id id = known(root);
+  if (id == ProtoArray::kNone) return std::nullopt;
+  const Summary& of = summary(id);
+  return StoreBlock{.root = root,
+                    .parent_root = of.parent_root,
+                    .slot = array_.slot(id),
+                    .proposer = of.proposer,
+                    .justified = of.justified,
+                    .finalized = of.finalized,
+                    .validators = of.validators};
+}
+
+void Store::on_tick(Interval target, bool has_proposal, Prover* prover,
+                    std::vector<std::pair<Vote, Proof>>* aggregates) {
+  // Without input, what the intervals of a slot do is done after the first slot of them, for good.
+  // So of a long jump the first slots and the last ones are run.
+  constexpr Interval kRun = 3 * kIntervalsPerSlot;
+  const Interval from = time_;
+  while (time_ < target) {
+    if (time_ - from == kRun && target - time_ > kRun) {
+      stats_.intervals_skipped += target - kRun - time_;
+      time_ = target - kRun;
+    }
+    tick_interval(has_proposal && time_ + 1 == target, prover, aggregates);
+  }
+}
+
+void Store::tick_interval(bool has_proposal, Prover* prover,
+                          std::vector<std::pair<Vote, Proof>>* aggregates) {
+  ++time_;
+  switch (time_ % kIntervalsPerSlot) {
+    case 0:
+      if (has_proposal) accept_votes();
+      break;
+    case 2:
+      if (prover != nullptr) run_prover(*prover, aggregates);
+      break;
+    case 3:
+      update_safe_target();
+      break;
+    case 4:
+      accept_votes();
+      break;
+    default:
+      break;
+  }
+}
+
+Status Store::on_block(const StoreBlock& block, std::span<const Vote> votes) {
+  if (contains(block.root)) return {};
+  const Id parent = known(block.parent_root);
+  if (parent == ProtoArray::kNone) return reject(Rejection::unknown_parent_block);
+  if (block.slot <= array_.slot(parent)) return reject(Rejection::block_older_than_latest_header);
+  if (block.validators > kValidatorRegistryLimit) return reject(Rejection::inconsistent_state);
+  // The walk to the head will begin there: it must be on this branch.
+  const bool justifies = block.justified.slot > latest_justified_.slot;
+  if (justifies) {
+    const Id justified = known(block.justified.root);
+    if (justified == ProtoArray::kNone || array_.slot(justified) != block.justified.slot ||
+        !array_.is_ancestor(justified, parent)) {
+      return reject(Rejection::inconsistent_state);
+    }
+  }
+  if (array_.add(block.root, block.slot, parent) == ProtoArray::kNone) {
+    ++stats_.blocks_refused;
+    return local_error(Code::full, "blocks");
+  }
+  summaries_.push_back({.parent_root = block.parent_root,
+                        .proposer = block.proposer,
+                        .justified = block.justified,
+                        .finalized = block.finalized,
+                        .validators = block.validators});
+  ++stats_.blocks;
+  // Of equal slots the store keeps its own: no swap of roots unseen.
+  if (justifies) latest_justified_ = block.justified;
+  make_room_for_counted(votes.size());
+  known_proofs_.lead_with(votes);
+
+  const Slot finalized_before = latest_finalized_.slot;
+  update_head();
+  if (latest_finalized_.slot > finalized_before) prune_votes();
+  return {};
+}
+
+void Store::refresh_weights() {
+  latest_votes(known_proofs_, scratch_);
+  for (size_t i = 0; i < scratch_.size(); ++i) {
+    if (scratch_[i] == applied_[i]) continue;
+    if (applied_[i] != ProtoArray::kNone) array_.take_weight(applied_[i], 1);
+    if (scratch_[i] != ProtoArray::kNone) array_.add_weight(scratch_[i], 1);
+  }
+  std::swap(applied_, scratch_);
+  if (array_.changed()) array_.update([](Id) { return true; });
+}
+
+uint64_t Store::weight(const Root& root) {
+  refresh_weights();
+  const Id id = known(root);
+  return id == ProtoArray::kNone ? 0 : array_.weight(id);
+}
+
+void Store::update_head() {
+  refresh_weights();
+  const Id before = head_;
+  head_ = array_.best_descendant(known(latest_justified_.root));
+  if (head_ != before) {
+    ++stats_.head_changes;
+    if (!array_.is_ancestor(before, head_)) ++stats_.reorgs;
+  }
+  update_finalized();
+}
+
+// The finalised block is the head's ancestor at the slot that its post-state says. Where no block
+// of its chain stands at that slot (the anchor came with a state that had finalised an older one),
+// what was trusted stays.
+void Store::update_finalized() {
+  const Slot slot = summary(head_).finalized.slot;
+  const Id id = array_.ancestor_at(head_, slot);
+  if (id == ProtoArray::kNone || array_.slot(id) != slot) return;
+  if (slot < latest_finalized_.slot) ++stats_.finalized_went_back;
+  latest_finalized_ = {.root = array_.root(id), .slot = slot};
+}
+
+void Store::update_safe_target() {
+  const uint64_t validators = summary(head_).validators;
+  const uint64_t two_thirds = (2 * validators + 2) / 3;
+  latest_votes(new_proofs_, scratch_);
+  array_.begin_count(count_);
+  for (const Id id : scratch_) {
+    if (id != ProtoArray::kNone) ++count_.weight[array_.at(id)];
+  }
+  safe_target_ = array_.count_up(count_, known(latest_justified_.root), two_thirds);
+}
+
+LeanCheckpoint Store::attestation_target() const {
+  Id id = head_;
+  const Slot finalized = latest_finalized_.slot;
+  const Slot lowest = std::max(array_.slot(safe_target_), finalized);
+  const auto step_back = [&] {
+    const Id parent = array_.parent(id);
+    if (parent != ProtoArray::kNone) id = parent;
+    return parent != ProtoArray::kNone;
+  };
+  for (uint64_t i = 0; i < kJustificationLookbackSlots; ++i) {
+    if (array_.slot(id) <= lowest || !step_back()) break;
+  }
+  while (array_.slot(id) > finalized && !is_justifiable_after(array_.slot(id), finalized)) {
+    if (!step_back()) break;
+  }
+  return {.root = array_.root(id), .slot = array_.slot(id)};
+}
+
+LeanAttestationData Store::attestation_data(Slot slot) const {
+  // The source is what the head's chain justified, not the store: a minority fork may have moved
+  // the store's. In a genesis state it has no root yet.
+  LeanCheckpoint source = summary(head_).justified;
+  if (source.root.is_zero()) source.root = head();
+  return {.slot = slot,
+          .head = {.root = head(), .slot = head_slot()},
+          .target = attestation_target(),
+          .source = source};
+}
+
+Result<Proposal> Store::prepare_proposal(Slot slot, ValidatorIndex proposer) {
+  on_tick(SlotClock::interval_of(slot), true);
+  accept_votes();
+  const uint64_t validators = summary(head_).validators;
+  if (validators == 0) return reject(Rejection::empty_validator_registry);
+  if (proposer != proposer_for(slot, validators)) return reject(Rejection::wrong_proposer);
+  Proposal proposal{.slot = slot, .proposer = proposer, .parent_root = head(), .candidates = {}};
+  for (const auto& [place, entry] : known_proofs_.entries()) {
+    if (!contains(entry.vote.data.head.root)) continue;
+    proposal.candidates.push_back({entry.vote, entry.content.list});
+  }
+  return proposal;
+}
+
+// The highest block that every branch which is kept can do without the past of: at least
+// `kept_slots` below the finalised one, and not above what the tip of any branch there says is
+// finalised, since that tip may become the head.
+Store::Id Store::lowest_needed() const {
+  const Id finalized = known(latest_finalized_.root);
+  const Slot slot = latest_finalized_.slot;
+  if (finalized == ProtoArray::kNone || slot < limits_.kept_slots) return ProtoArray::kNone;
+  const Id root = array_.ancestor_at(finalized, slot - limits_.kept_slots);
+  if (root == ProtoArray::kNone) return ProtoArray::kNone;
+  // Every block of the branches, not only tips: a new block may build on any of them.
+  Slot lowest = array_.slot(root);
+  std::vector<bool> kept(array_.size(), false);
+  for (Id id = root; id < array_.end(); ++id) {
+    if (!array_.live(id)) continue;
+    const Id parent = array_.parent(id);
+    kept[array_.at(id)] = id == root || (parent != ProtoArray::kNone && kept[array_.at(parent)]);
+    if (kept[array_.at(id)]) lowest = std::min(lowest, summary(id).finalized.slot);
+  }
+  return array_.ancestor_at(root, lowest);
+}
+
+void Store::prune(std::vector<Root>& removed) {
+  const Id root = lowest_needed();
+  if (root == ProtoArray::kNone || root == array_.first()) return;
+  const Id before = array_.first();
+  const size_t count = removed.size();
+  array_.prune(root, [&](Id id) { removed.push_back(array_.root(id)); });
+  summaries_.erase(summaries_.begin(), summaries_.begin() + (array_.first() - before));
+  stats_.blocks_pruned += removed.size() - count;
+  if (!array_.live(safe_target_)) safe_target_ = root;
+  // Votes for what is gone have no place any more.
+  for (Id& id : applied_) {
+    if (id != ProtoArray::kNone && !array_.live(id)) id = ProtoArray::kNone;
+  }
+}
+
+}  // namespace beamline::chain::lean
