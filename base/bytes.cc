@@ -19,11 +19,27 @@ SharedBytes SharedBytes::copy(Bytes bytes) {
                [&](MutableBytes out) { copy_bytes(out.data(), bytes.data(), bytes.size()); });
 }
 
+SharedBytes SharedBytes::adopt(Bytes bytes, void (*drop)(void* context), void* context) {
+  auto* block = new (allocate(sizeof(Foreign))) Foreign;
+  block->adopted = true;
+  block->drop = drop;
+  block->context = context;
+  SharedBytes made;
+  made.block_ = block;
+  made.data_ = bytes.data();
+  made.size_ = bytes.size();
+  return made;
+}
+
 void SharedBytes::reset() {
   Block* block = std::exchange(block_, nullptr);
   data_ = nullptr;
   size_ = 0;
   if (block != nullptr && block->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    if (block->adopted) {
+      auto* foreign = static_cast<Foreign*>(block);
+      foreign->drop(foreign->context);
+    }
     block->~Block();
     release(block);
   }

@@ -57,6 +57,10 @@ class SharedBytes {
     return made;
   }
 
+  // Takes bytes of somebody else's without a copy. When the last of those that share them goes,
+  // `drop(context)` is called, on its thread. They do not change until then.
+  static SharedBytes adopt(Bytes bytes, void (*drop)(void* context), void* context);
+
   SharedBytes(const SharedBytes& other)
       : block_(other.block_), data_(other.data_), size_(other.size_) {
     if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
@@ -87,7 +91,12 @@ class SharedBytes {
  private:
   struct Block {
     std::atomic<uint32_t> references{1};
+    bool adopted = false;  // then it is a Foreign
     uint8_t* data() { return reinterpret_cast<uint8_t*>(this + 1); }
+  };
+  struct Foreign : Block {
+    void (*drop)(void* context) = nullptr;
+    void* context = nullptr;
   };
   explicit SharedBytes(size_t size);
 

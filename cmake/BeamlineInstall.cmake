@@ -23,7 +23,8 @@ foreach(folder IN LISTS BEAMLINE_FOLDERS)
           PATTERN "sim" EXCLUDE)
 endforeach()
 string(STRIP "${pc_libraries}" pc_libraries)
-# The C ABI: `#include <beamline.h>`.
+# The C ABI: `#include <beamline.h>`, `-lbeamline`.
+install(TARGETS beamline_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/node/beamline.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
 install(TARGETS ${installed_libraries} beamline_all EXPORT beamlineTargets
@@ -41,4 +42,4 @@ install(FILES ${PROJECT_BINARY_DIR}/beamlineConfig.cmake
 configure_file(${PROJECT_SOURCE_DIR}/cmake/beamline.pc.in ${PROJECT_BINARY_DIR}/beamline.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/beamline.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 # What embedders need to have built: all of the libraries, and nothing else.
-add_custom_target(beamline_libraries DEPENDS ${installed_libraries})
+add_custom_target(beamline_libraries DEPENDS ${installed_libraries} beamline_shared)

@@ -13,6 +13,10 @@ class InboxReceiver {
   virtual ~InboxReceiver() = default;
   // The message may be moved from. What is left of it goes home to its producer.
   virtual void on_message(Msg& message) = 0;
+  // False: it cannot take more now; messages stay where they are, and their producers are told
+  // `full` when their nodes are out. Looked at between runs of messages and before the reactor
+  // sleeps: who says false arms a timer, or is woken, for the turn in which that has changed.
+  virtual bool ready() const { return true; }
 };
 
 // Attached while it lives. Dies on the reactor's thread; what was pushed before runs then, at the
@@ -34,11 +38,12 @@ class InboxPort final : public InboxSource {
   Inbox<Msg>& inbox() { return inbox_; }
 
   size_t drain(size_t limit) override {
+    if (!receiver_ready()) return 0;
     return inbox_.drain(limit, [this](Msg& message) { receiver_.on_message(message); });
   }
   bool has_backlog() const override { return inbox_.has_backlog(); }
   void return_spent() override { inbox_.return_spent(); }
-  bool prepare_sleep() override { return inbox_.prepare_sleep(); }
+  bool prepare_sleep() override { return !receiver_ready() || inbox_.prepare_sleep(); }
   void awake() override { inbox_.awake(); }
   void close() override {
     if (inbox_.closed()) return;
@@ -46,6 +51,12 @@ class InboxPort final : public InboxSource {
   }
 
  private:
+  bool receiver_ready() const {
+    if constexpr (requires(const Receiver& receiver) { receiver.ready(); }) {
+      return receiver_.ready();
+    }
+    return true;
+  }
   Reactor& reactor_;
   Receiver& receiver_;
   Inbox<Msg> inbox_;

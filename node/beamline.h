@@ -59,8 +59,8 @@ typedef struct bl_root {
   uint8_t bytes[32];
 } bl_root;
 
-/* A peer, as you number it. An index (below 65,536) may be used again when its peer has gone, with
- * a higher generation: the pair never means two peers. */
+/* A peer, as you number it. An index may be used again when its peer has gone, with a higher
+ * generation: the pair never means two peers. */
 typedef struct bl_peer {
   uint32_t index;
   uint32_t generation;
@@ -182,13 +182,12 @@ void bl_core_stop(bl_core* core);
  * aborts otherwise. Owner. Null: nothing. */
 void bl_core_destroy(bl_core* core);
 
-/* What the core counted and what stands now, as of the end of one of its turns: each number is
- * whole, and all of a call are of one turn. */
+/* What the core counted and what stands now, as of the end of one of its turns: all of a call are
+ * of one turn, that of the last command you took or a later one. */
 typedef struct bl_core_stats {
   uint32_t size;
   uint32_t version;
-  uint64_t events;            /* applied */
-  uint64_t events_after_down; /* dropped: pushed for a peer's generation after its end */
+  uint64_t events; /* applied or dropped */
   uint64_t commands;
   uint64_t commands_waited;   /* turns in which the queue of commands was full */
   uint64_t producers;         /* now */
@@ -201,7 +200,7 @@ typedef struct bl_core_stats {
   uint64_t in_flight;    /* requests, now */
   uint64_t peers;        /* now */
   uint64_t requests;     /* sent, by root and by range */
-  uint64_t stale_events; /* of peers that are not there, or of an older generation */
+  uint64_t stale_events; /* dropped: of peers that are not there, or of an older generation */
   uint64_t late_chunks;  /* of requests that are over */
 } bl_core_stats;
 

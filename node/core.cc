@@ -3,10 +3,6 @@
 #include <algorithm>
 
 namespace beamline::node {
-namespace {
-constexpr Duration kOutboxRetry = milliseconds(1);
-}  // namespace
-
 Core::Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer)
     : reactor_(reactor),
       observer_(observer),
@@ -32,6 +28,11 @@ void Core::on_message(chain::Event& event) {
   reactor_.post(again_);
 }
 
+std::deque<chain::Command> Core::take_outbox() {
+  collect();
+  return std::exchange(outbox_, {});
+}
+
 void Core::add_own_block(chain::BlockInfo block) {
   chain::Event event = chain::OwnBlock{std::move(block)};
   on_message(event);
@@ -50,10 +51,18 @@ void Core::apply(chain::Event&& event) {
 void Core::end_of_turn(Now now) {
   if (chain_.poll_timeout() <= now.mono) apply(chain::Tick{});
   chain_.end_of_turn(now);
-  collect();
+  // What the chain cannot hand over bounds what it begins.
+  const bool collected = ready();
+  if (collected) collect();
   send();
+  if (!ready()) ++stats_.pauses;
+  if (!collected && ready()) reactor_.post(again_);
   MonoTime next = chain_.poll_timeout();
-  if (!outbox_.empty()) next = std::min(next, now.mono + kOutboxRetry);
+  if (!outbox_.empty() && network_ != nullptr) {
+    const MonoTime retry = now.mono + network_->retry_after();
+    // Paused, the chain's deadlines wait for room as its events do.
+    next = ready() ? std::min(next, retry) : retry;
+  }
   reactor_.arm(timer_, next == MonoTime::never() ? next : std::max(next, now.mono));
 }
 
@@ -62,13 +71,14 @@ void Core::collect() {
     ++stats_.commands;
     if (!observe(*command)) outbox_.push_back(std::move(*command));
   }
+  stats_.outbox_peak = std::max<uint64_t>(stats_.outbox_peak, outbox_.size());
 }
 
 // True: it was ours alone.
 bool Core::observe(const chain::Command& command) {
   if (const auto* imported = std::get_if<chain::BlockImported>(&command)) {
     observer_.on_imported(*imported);
-    return true;
+    return network_ == nullptr || !network_->takes_imported();
   }
   if (const auto* head = std::get_if<chain::HeadChanged>(&command)) observer_.on_head(*head);
   return false;

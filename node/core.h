@@ -25,10 +25,15 @@ struct CoreStats {
   uint64_t events = 0;
   uint64_t commands = 0;
   uint64_t commands_requeued = 0;  // the network's inbox was full
+  uint64_t outbox_peak = 0;
+  uint64_t pauses = 0;  // turns that ended without room for events
 };
 
 class Core final : public TurnHook, public InboxReceiver<chain::Event> {
  public:
+  // Of commands. One run of messages may exceed it by what it causes.
+  static constexpr size_t kOutboxLimit = 4096;
+
   // REQUIRES: on the reactor's thread.
   Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer);
   ~Core() override;
@@ -37,7 +42,13 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   void set_network(NetworkPort& network) { network_ = &network; }
   // From the inbox, or from a network on the same reactor.
   void on_message(chain::Event& event) override;
+  // While kOutboxLimit commands wait for the network, events stay in the inbox: what is out of
+  // nodes is then told `full`, and nothing is lost.
+  bool ready() const override { return outbox_.size() < kOutboxLimit; }
   void end_of_turn(Now now) override;
+
+  // The commands that the network did not take; at the end, when it takes no more.
+  std::deque<chain::Command> take_outbox();
 
   // A block of our own: imported, and published on the mesh.
   void add_own_block(chain::BlockInfo block);

@@ -16,6 +16,9 @@ Weight weigh(const chain::Event& event) {
   if (const auto* gossip = std::get_if<chain::GossipBlock>(&event)) {
     return {kGossip, gossip->block.signed_bytes.size()};
   }
+  if (const auto* own = std::get_if<chain::OwnBlock>(&event)) {
+    return {kGossip, own->block.signed_bytes.size()};
+  }
   if (const auto* chunk = std::get_if<chain::ChunkReceived>(&event)) {
     return {kChunk, chunk->block.signed_bytes.size()};
   }
@@ -38,6 +41,12 @@ std::unique_ptr<InboxCorePort> InboxCorePort::make(const CoreInbox::Gate& gate,
 PushResult InboxCorePort::push(chain::Event&& event) {
   const Weight weight = weigh(event);
   return producer_.try_push(weight.klass, std::move(event), weight.bytes);
+}
+
+bool InboxCorePort::has_node(const chain::Event& event) {
+  const uint8_t klass = weigh(event).klass;
+  if (producer_.free_nodes(klass) == 0) producer_.reclaim();
+  return producer_.free_nodes(klass) > 0;
 }
 
 bool InboxCorePort::reserve_peer_down() {

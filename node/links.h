@@ -62,6 +62,11 @@ class InboxCorePort final : public CorePort {
   bool reserve_peer_down() override;
   void push_peer_down(const chain::PeerDown& event) override;
   void release_peer_down() override { reserved_.pop_back(); }
+  // Takes home what ran and says whether an event of this kind has a node: before work is spent on
+  // one that would be refused. Its bytes may still be too many.
+  bool has_node(const chain::Event& event);
+  void reclaim() { producer_.reclaim(); }
+  bool closed() const { return producer_.closed(); }
   const ProducerStats& stats() const { return producer_.stats(); }
 
  private:

@@ -2,6 +2,7 @@
 // The two may share a reactor or have one each; they see only these ports.
 #pragma once
 
+#include "base/time.h"
 #include "chain/commands.h"
 #include "chain/events.h"
 #include "loop/inbox.h"
@@ -28,6 +29,10 @@ class NetworkPort {
   virtual ~NetworkPort() = default;
   // Unless `ok`, the command is as it was: the core keeps it and tries again in its next turn.
   virtual PushResult push(chain::Command&& command) = 0;
+  // Whether it also wants BlockImported, which asks for nothing.
+  virtual bool takes_imported() const { return false; }
+  // After `full`: when to try again, unless something wakes the core before.
+  virtual Duration retry_after() const { return milliseconds(1); }
 };
 
 }  // namespace beamline::node

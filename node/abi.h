@@ -1,0 +1,149 @@
+// What the functions of node/beamline.h share. No exception leaves them: each is a guarded() body.
+#pragma once
+
+#pragma GCC visibility push(default)
+#include "node/beamline.h"
+#pragma GCC visibility pop
+
+#include <atomic>
+#include <cstring>
+#include <new>
+#include <set>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "node/block_decoder.h"
+#include "node/embedded_core.h"
+
+namespace beamline::node::abi {
+
+// The `release` functions that are due. Bytes go on any thread, the core's too; what gave them back
+// is called on a thread of the host's.
+class ReleaseList {
+ public:
+  ReleaseList() = default;
+  ReleaseList(const ReleaseList&) = delete;
+  ReleaseList& operator=(const ReleaseList&) = delete;
+  ~ReleaseList() { run(); }
+
+  // A host's bytes without a copy. `keep()` decides once the push is over: without it nothing is
+  // ever released.
+  class Adopted;
+  // Calls what is due. Any thread but the core's.
+  void run();
+
+ private:
+  struct Node {
+    ReleaseList* list = nullptr;
+    Node* next = nullptr;
+    bl_bytes bytes{};
+    bool taken = false;
+  };
+  static void drop(void* context);
+  std::atomic<Node*> due_{nullptr};
+};
+
+class ReleaseList::Adopted {
+ public:
+  Adopted(ReleaseList& list, const bl_bytes& bytes)
+      : node_(new Node{.list = &list, .next = nullptr, .bytes = bytes, .taken = true}),
+        shared_(SharedBytes::adopt(Bytes(bytes.data, bytes.size), &ReleaseList::drop, node_)) {}
+  SharedBytes bytes() const { return shared_; }
+  // The push failed, and everything that shared the bytes is gone but this.
+  void give_back() { node_->taken = false; }
+
+ private:
+  Node* node_;
+  SharedBytes shared_;
+};
+
+// A struct of the caller's, whatever its version: what it does not reach is zero, what we do not
+// know must be.
+template <class T>
+bool read_struct(const T* from, T& to) {
+  static_assert(offsetof(T, size) == 0 && offsetof(T, version) == 4);
+  if (from == nullptr || from->version < 1 || from->size < sizeof(T)) return false;
+  std::memcpy(&to, from, sizeof(T));
+  const auto* more = reinterpret_cast<const uint8_t*>(from);
+  for (size_t i = sizeof(T); i < from->size && i < 4096; ++i) {
+    if (more[i] != 0) return false;
+  }
+  return from->size <= 4096;
+}
+template <class T>
+bool is_writable(const T* to) {
+  return to != nullptr && to->version >= 1 && to->size >= sizeof(T);
+}
+// Fills `to` but for its size and version.
+template <class T>
+void write_struct(T value, T* to) {
+  value.size = to->size;
+  value.version = to->version;
+  std::memcpy(to, &value, sizeof(T));
+}
+
+template <class Body>
+int32_t guarded(Body&& body) noexcept {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return BL_NO_MEMORY;
+  } catch (const std::system_error&) {
+    return BL_SYSTEM;
+  } catch (...) {
+    return BL_INTERNAL;
+  }
+}
+
+inline Root root_of(const bl_root& root) { return Root::load(root.bytes); }
+inline bl_root root_of(const Root& root) {
+  bl_root made;
+  std::memcpy(made.bytes, root.bytes.data(), sizeof made.bytes);
+  return made;
+}
+inline chain::PeerHandle peer_of(bl_peer peer) { return {peer.index, peer.generation}; }
+
+// Fills `out` from `command`; it points into it, and into `roots`.
+void describe(const chain::Command& command, std::vector<bl_root>& roots, bl_command& out);
+
+}  // namespace beamline::node::abi
+
+struct bl_core {
+  using Command = beamline::chain::Command;
+  bl_core(beamline::node::BlockFormat made, beamline::chain::ChainConfig config,
+          uint32_t command_capacity)
+      : format(std::move(made)), program(std::move(config), command_capacity) {}
+
+  // Before what may hold bytes of the host's.
+  beamline::node::abi::ReleaseList releases;
+  const beamline::node::BlockFormat format;
+  beamline::node::EmbeddedCore program;
+  beamline::ReactorThread thread;
+  std::atomic<int64_t> producers{0};
+
+  void (*on_command)(void* context, const bl_command* command) = nullptr;
+  void* on_command_context = nullptr;
+  std::thread command_thread;
+  std::atomic<bool> closed{false};    // pushes are refused, or are about to be
+  std::atomic<bool> stopping{false};  // the callback's thread is to end
+  // The reader's: what it was given last.
+  std::optional<Command> command;
+  std::vector<bl_root> roots;
+
+  bool next(bl_command& out);
+  void run_commands();
+};
+
+struct bl_producer {
+  bl_core* core = nullptr;
+  std::unique_ptr<beamline::node::InboxCorePort> port;
+  beamline::ssz::Hasher hasher;
+  std::set<beamline::chain::PeerHandle> peers;  // for each of them a place is kept
+  std::string last_error;
+  bl_producer_stats stats{};
+
+  int32_t fail(int32_t result, const beamline::Error& error);
+  int32_t fail(int32_t result, const char* why);
+};

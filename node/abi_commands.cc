@@ -1,0 +1,146 @@
+// The C ABI: commands out.
+#include "node/abi.h"
+
+namespace beamline::node::abi {
+namespace {
+
+bl_peer peer_of(const chain::PeerHandle& peer) { return {peer.index, peer.generation}; }
+
+// Fills what its command has; the rest is zero.
+struct Describe {
+  std::vector<bl_root>& roots;
+  bl_command& out;
+
+  void bytes(Bytes bytes) const {
+    out.bytes = bytes.data();
+    out.bytes_size = bytes.size();
+  }
+  void operator()(const chain::RequestByRoot& c) const {
+    out.kind = BL_COMMAND_REQUEST_BY_ROOT;
+    out.peer = peer_of(c.peer);
+    out.id = c.request;
+    roots.clear();
+    for (const Root& root : c.roots) roots.push_back(root_of(root));
+    out.roots = roots.data();
+    out.count = roots.size();
+  }
+  void operator()(const chain::RequestByRange& c) const {
+    out.kind = BL_COMMAND_REQUEST_BY_RANGE;
+    out.peer = peer_of(c.peer);
+    out.id = c.request;
+    out.slot = c.start_slot;
+    out.count = c.count;
+  }
+  void operator()(const chain::CancelRequest& c) const {
+    out.kind = BL_COMMAND_CANCEL_REQUEST;
+    out.peer = peer_of(c.peer);
+    out.id = c.request;
+  }
+  void operator()(const chain::RespondChunk& c) const {
+    out.kind = BL_COMMAND_RESPOND_CHUNK;
+    out.peer = peer_of(c.peer);
+    out.id = c.serve;
+    out.slot = c.slot;
+    bytes(c.signed_bytes);
+  }
+  void operator()(const chain::RespondEnd& c) const {
+    out.kind = BL_COMMAND_RESPOND_END;
+    out.peer = peer_of(c.peer);
+    out.id = c.serve;
+  }
+  void operator()(const chain::RespondError& c) const {
+    out.kind = BL_COMMAND_RESPOND_ERROR;
+    out.peer = peer_of(c.peer);
+    out.id = c.serve;
+    out.result = static_cast<int32_t>(c.code);
+    bytes(as_bytes(c.text));
+  }
+  void operator()(const chain::GossipVerdict& c) const {
+    static_assert(static_cast<int>(chain::GossipResult::reject) == BL_GOSSIP_REJECT);
+    out.kind = BL_COMMAND_GOSSIP_VERDICT;
+    out.peer = peer_of(c.sender);
+    out.id = c.verdict;
+    out.result = static_cast<int32_t>(c.result);
+    out.reason = chain::name(c.reason);
+  }
+  void operator()(const chain::PublishBlock& c) const {
+    out.kind = BL_COMMAND_PUBLISH;
+    out.root = root_of(c.root);
+    bytes(c.signed_bytes);
+  }
+  void operator()(const chain::ReportPeer& c) const {
+    out.kind = BL_COMMAND_REPORT_PEER;
+    out.peer = peer_of(c.peer);
+    out.result = c.score;
+    out.reason = chain::name(c.conduct);
+  }
+  void operator()(const chain::DisconnectPeer& c) const {
+    out.kind = BL_COMMAND_DISCONNECT;
+    out.peer = peer_of(c.peer);
+    out.reason = chain::name(c.reason);
+  }
+  void block(const chain::BlockInfo& block) const {
+    out.root = root_of(block.root);
+    out.parent_root = root_of(block.parent_root);
+    out.slot = block.slot;
+    out.proposer = block.proposer;
+    bytes(block.signed_bytes);
+  }
+  void operator()(const chain::ImportBlock& c) const {
+    out.kind = BL_COMMAND_IMPORT;
+    out.id = c.import;
+    out.reason = chain::name(c.origin);
+    block(c.block);
+  }
+  void operator()(const chain::BlockImported& c) const {
+    out.kind = BL_COMMAND_IMPORTED;
+    out.peer = peer_of(c.peer);
+    out.root = root_of(c.root);
+    out.parent_root = root_of(c.parent_root);
+    out.slot = c.slot;
+    out.count = c.batch;
+    out.reason = chain::name(c.origin);
+  }
+  void operator()(const chain::HeadChanged& c) const {
+    out.kind = BL_COMMAND_HEAD_CHANGED;
+    out.root = root_of(c.root);
+    out.parent_root = root_of(c.previous);
+    out.slot = c.slot;
+    out.result = c.reorg ? 1 : 0;
+  }
+};
+
+}  // namespace
+
+void describe(const chain::Command& command, std::vector<bl_root>& roots, bl_command& out) {
+  bl_command filled{};
+  filled.reason = "";
+  std::visit(Describe{roots, filled}, command);
+  write_struct(filled, &out);
+}
+
+}  // namespace beamline::node::abi
+
+using namespace beamline::node::abi;
+
+bool bl_core::next(bl_command& out) {
+  command = program.ring().pop();
+  releases.run();
+  if (!command) return false;
+  describe(*command, roots, out);
+  return true;
+}
+
+int32_t bl_command_next(bl_core* core, bl_command* command) {
+  return guarded([&]() -> int32_t {
+    if (core == nullptr || core->on_command != nullptr || !is_writable(command)) {
+      return BL_INVALID_ARGUMENT;
+    }
+    return core->next(*command) ? BL_OK : BL_EMPTY;
+  });
+}
+
+int32_t bl_command_fd(const bl_core* core) {
+  if (core == nullptr || core->on_command != nullptr) return -1;
+  return core->program.ring().fd();
+}

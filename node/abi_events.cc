@@ -1,0 +1,341 @@
+// The C ABI: events in. Bytes are unpacked, decoded and hashed here, on the calling thread.
+#include <algorithm>
+
+#include "node/abi.h"
+
+namespace beamline::node::abi {
+namespace {
+
+// The uint64_t of bl_producer_stats that counts refusals of this event.
+uint64_t& full_counter(bl_producer& producer, const chain::Event& event) {
+  if (std::holds_alternative<chain::GossipBlock>(event) ||
+      std::holds_alternative<chain::OwnBlock>(event)) {
+    return producer.stats.full_gossip;
+  }
+  if (std::holds_alternative<chain::ChunkReceived>(event)) return producer.stats.full_chunk;
+  return producer.stats.full_control;
+}
+
+int32_t finish(bl_producer& producer, PushResult result, const chain::Event& event) {
+  switch (result) {
+    case PushResult::ok:
+      return BL_OK;
+    case PushResult::closed:
+      return producer.fail(BL_CLOSED, "the core was stopped");
+    case PushResult::full:
+      ++full_counter(producer, event);
+      return producer.fail(BL_FULL, "no room for an event of this class");
+  }
+  return BL_INTERNAL;
+}
+
+// What every push begins with.
+int32_t begin(bl_producer* producer) {
+  producer->last_error.clear();
+  producer->core->releases.run();
+  return BL_OK;
+}
+
+template <class Body>
+int32_t push_guarded(bl_producer* producer, Body&& body) noexcept {
+  if (producer == nullptr) return BL_INVALID_ARGUMENT;
+  return guarded([&] {
+    begin(producer);
+    return body();
+  });
+}
+
+int32_t invalid(bl_producer& producer, const char* why) {
+  return producer.fail(BL_INVALID_ARGUMENT, why);
+}
+
+int32_t push(bl_producer* producer, chain::Event event) {
+  return push_guarded(producer, [&] {
+    const PushResult result = producer->port->push(std::move(event));
+    return finish(*producer, result, event);
+  });
+}
+
+bool valid(const bl_bytes& bytes) { return bytes.data != nullptr || bytes.size == 0; }
+
+// Pushes an event with the bytes of a block in it. `block_of` finds them in the event.
+template <class Kind>
+int32_t push_block(bl_producer& producer, Kind event, const bl_bytes& bytes) {
+  if (bytes.release == nullptr) {
+    event.block.signed_bytes = SharedBytes::copy({bytes.data, bytes.size});
+    chain::Event made = std::move(event);
+    const PushResult result = producer.port->push(std::move(made));
+    return finish(producer, result, made);
+  }
+  ReleaseList::Adopted adopted(producer.core->releases, bytes);
+  event.block.signed_bytes = adopted.bytes();
+  chain::Event made = std::move(event);
+  const PushResult result = producer.port->push(std::move(made));
+  if (result != PushResult::ok) {
+    std::get<Kind>(made).block.signed_bytes.reset();
+    adopted.give_back();
+  }
+  return finish(producer, result, made);
+}
+
+// Bytes as they came. What has to be decompressed is copied by that, and released at once.
+template <class Kind>
+int32_t decode_and_push(bl_producer& producer, Kind event, const bl_bytes& bytes,
+                        Encoding encoding) {
+  // Not decoded in vain, and again at each retry.
+  if (producer.port->closed()) return finish(producer, PushResult::closed, event);
+  if (!producer.port->has_node(event)) return finish(producer, PushResult::full, event);
+  const bool adopt = encoding == Encoding::ssz && bytes.release != nullptr;
+  const auto malformed = [&](const Error& error) {
+    ++producer.stats.malformed;
+    return producer.fail(BL_MALFORMED, error);
+  };
+  const BlockFormat& format = producer.core->format;
+  if (adopt) {
+    if (bytes.size > kMaxBlockSize) return malformed({"payload", 0, Code::too_long, Fault::peer});
+    ReleaseList::Adopted adopted(producer.core->releases, bytes);
+    auto block = format.decode(adopted.bytes(), producer.hasher);
+    if (!block) {
+      adopted.give_back();
+      return malformed(block.error());
+    }
+    event.block = std::move(*block);
+    chain::Event made = std::move(event);
+    const PushResult result = producer.port->push(std::move(made));
+    if (result != PushResult::ok) {
+      std::get<Kind>(made).block.signed_bytes.reset();
+      adopted.give_back();
+    }
+    return finish(producer, result, made);
+  }
+  auto ssz = unpack(encoding, {bytes.data, bytes.size});
+  if (!ssz) return malformed(ssz.error());
+  auto block = format.decode(std::move(*ssz), producer.hasher);
+  if (!block) return malformed(block.error());
+  event.block = std::move(*block);
+  chain::Event made = std::move(event);
+  const PushResult result = producer.port->push(std::move(made));
+  if (result == PushResult::ok && bytes.release != nullptr) {
+    bytes.release(bytes.context, bytes.data, bytes.size);
+  }
+  return finish(producer, result, made);
+}
+
+std::optional<Encoding> encoding_of(uint32_t encoding, Encoding wire) {
+  switch (encoding) {
+    case BL_ENCODING_DEFAULT:
+      return wire;
+    case BL_ENCODING_SSZ:
+      return Encoding::ssz;
+    case BL_ENCODING_SNAPPY:
+      return Encoding::snappy;
+    case BL_ENCODING_SNAPPY_FRAMES:
+      return Encoding::snappy_frames;
+    default:
+      return std::nullopt;
+  }
+}
+
+chain::BlockInfo block_of(const bl_block& block) {
+  return {.root = root_of(block.root),
+          .parent_root = root_of(block.parent_root),
+          .slot = block.slot,
+          .proposer = block.proposer,
+          .signed_bytes = {}};
+}
+
+template <class Make>
+int32_t push_decoded(bl_producer* producer, const bl_block* block, Make&& make) {
+  return push_guarded(producer, [&]() -> int32_t {
+    bl_block given;
+    if (!read_struct(block, given)) return invalid(*producer, "bl_block");
+    if (!valid(given.signed_block) || given.signed_block.size > kMaxBlockSize) {
+      return invalid(*producer, "bl_block.signed_block");
+    }
+    return push_block(*producer, make(given), given.signed_block);
+  });
+}
+
+std::optional<Error> failure_of(uint32_t why) {
+  switch (why) {
+    case BL_FAILED_NOT_SENT:
+      return Error{"send", 0, Code::io_error, Fault::local};
+    case BL_FAILED_CONNECTION:
+      return Error{"stream", 0, Code::connection_lost, Fault::network};
+    case BL_FAILED_REMOTE:
+      return Error{"answer", 0, Code::remote_error, Fault::peer};
+    case BL_FAILED_RATE_LIMITED:
+      return Error{"answer", 0, Code::rate_limited, Fault::peer};
+    case BL_FAILED_UNDECODABLE:
+      return Error{"answer", 0, Code::bad_encoding, Fault::peer};
+    case BL_FAILED_TIMED_OUT:
+      return Error{"answer", 0, Code::timed_out, Fault::network};
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+}  // namespace beamline::node::abi
+
+using namespace beamline;
+using namespace beamline::node;
+using namespace beamline::node::abi;
+
+// ---- Peers
+
+int32_t bl_push_peer_up(bl_producer* producer, bl_peer peer) {
+  return push_guarded(producer, [&] {
+    const chain::PeerHandle handle = peer_of(peer);
+    chain::Event event = chain::PeerUp{handle};
+    const bool added = producer->peers.insert(handle).second;
+    if (added && !producer->port->reserve_peer_down()) {
+      producer->peers.erase(handle);
+      const bool closed = producer->port->closed();
+      return finish(*producer, closed ? PushResult::closed : PushResult::full, event);
+    }
+    const PushResult result = producer->port->push(std::move(event));
+    if (result != PushResult::ok && added) {
+      producer->port->release_peer_down();
+      producer->peers.erase(handle);
+    }
+    return finish(*producer, result, event);
+  });
+}
+
+int32_t bl_push_peer_down(bl_producer* producer, bl_peer peer) {
+  return push_guarded(producer, [&] {
+    const chain::PeerDown down{peer_of(peer)};
+    chain::Event event = down;
+    if (producer->peers.erase(down.peer) == 0) {
+      return finish(*producer, producer->port->push(std::move(event)), event);
+    }
+    const bool closed = producer->port->closed();
+    producer->port->push_peer_down(down);
+    return finish(*producer, closed ? PushResult::closed : PushResult::ok, event);
+  });
+}
+
+int32_t bl_push_peer_status(bl_producer* producer, const bl_peer_status* status) {
+  return push_guarded(producer, [&]() -> int32_t {
+    bl_peer_status given;
+    if (!read_struct(status, given)) return invalid(*producer, "bl_peer_status");
+    chain::Event event = chain::PeerStatus{.peer = peer_of(given.peer),
+                                           .finalized_root = root_of(given.finalized_root),
+                                           .finalized_slot = given.finalized_slot,
+                                           .head_root = root_of(given.head_root),
+                                           .head_slot = given.head_slot};
+    const PushResult result = producer->port->push(std::move(event));
+    return finish(*producer, result, event);
+  });
+}
+
+// ---- Gossip and blocks
+
+int32_t bl_push_gossip(bl_producer* producer, const bl_gossip* gossip) {
+  return push_guarded(producer, [&]() -> int32_t {
+    bl_gossip given;
+    if (!read_struct(gossip, given)) return invalid(*producer, "bl_gossip");
+    const auto encoding = encoding_of(given.encoding, Encoding::snappy);
+    if (!encoding) return invalid(*producer, "bl_gossip.encoding");
+    if (!valid(given.payload)) return invalid(*producer, "bl_gossip.payload");
+    if (given.topic == nullptr) return invalid(*producer, "bl_gossip.topic");
+    const Status topic = producer->core->format.takes_topic({given.topic, given.topic_size});
+    if (!topic) return producer->fail(BL_UNSUPPORTED, topic.error());
+    chain::GossipBlock event{
+        .sender = peer_of(given.sender), .verdict = given.message, .block = {}};
+    return decode_and_push(*producer, std::move(event), given.payload, *encoding);
+  });
+}
+
+int32_t bl_push_gossip_block(bl_producer* producer, const bl_block* block) {
+  return push_decoded(producer, block, [](const bl_block& given) {
+    return chain::GossipBlock{
+        .sender = peer_of(given.sender), .verdict = given.message, .block = block_of(given)};
+  });
+}
+
+int32_t bl_push_own_block(bl_producer* producer, const bl_block* block) {
+  return push_decoded(producer, block,
+                      [](const bl_block& given) { return chain::OwnBlock{block_of(given)}; });
+}
+
+// ---- Answers to our requests
+
+int32_t bl_push_chunk(bl_producer* producer, const bl_chunk* chunk) {
+  return push_guarded(producer, [&]() -> int32_t {
+    bl_chunk given;
+    if (!read_struct(chunk, given)) return invalid(*producer, "bl_chunk");
+    const auto encoding = encoding_of(given.encoding, Encoding::snappy_frames);
+    if (!encoding) return invalid(*producer, "bl_chunk.encoding");
+    if (!valid(given.payload)) return invalid(*producer, "bl_chunk.payload");
+    chain::ChunkReceived event{.peer = peer_of(given.peer), .request = given.request, .block = {}};
+    return decode_and_push(*producer, std::move(event), given.payload, *encoding);
+  });
+}
+
+int32_t bl_push_chunk_block(bl_producer* producer, const bl_block* block) {
+  return push_decoded(producer, block, [](const bl_block& given) {
+    return chain::ChunkReceived{
+        .peer = peer_of(given.sender), .request = given.message, .block = block_of(given)};
+  });
+}
+
+int32_t bl_request_progress(bl_producer* producer, bl_peer peer, uint64_t request) {
+  return push(producer, chain::TransferProgress{peer_of(peer), request});
+}
+
+int32_t bl_request_ended(bl_producer* producer, bl_peer peer, uint64_t request) {
+  return push(producer, chain::RequestEnded{peer_of(peer), request});
+}
+
+int32_t bl_request_failed(bl_producer* producer, bl_peer peer, uint64_t request, uint32_t why) {
+  const auto error = failure_of(why);
+  if (!error) {
+    return push_guarded(producer, [&] { return invalid(*producer, "BL_FAILED_*"); });
+  }
+  return push(producer, chain::RequestFailed{peer_of(peer), request, *error});
+}
+
+// ---- Requests of peers
+
+int32_t bl_push_incoming_by_root(bl_producer* producer, bl_peer peer, uint64_t serve,
+                                 const bl_root* roots, size_t count) {
+  return push_guarded(producer, [&]() -> int32_t {
+    if (roots == nullptr && count > 0) return invalid(*producer, "roots");
+    chain::IncomingByRoot request{.peer = peer_of(peer), .serve = serve, .roots = {}};
+    // One too many is as wrong as a million, and the core says so to the peer.
+    const size_t taken = std::min<size_t>(count, 1025);
+    request.roots.reserve(taken);
+    for (size_t i = 0; i < taken; ++i) request.roots.push_back(root_of(roots[i]));
+    chain::Event event = std::move(request);
+    const PushResult result = producer->port->push(std::move(event));
+    return finish(*producer, result, event);
+  });
+}
+
+int32_t bl_push_incoming_by_range(bl_producer* producer, bl_peer peer, uint64_t serve,
+                                  uint64_t start_slot, uint64_t count) {
+  return push(producer, chain::IncomingByRange{peer_of(peer), serve, start_slot, count});
+}
+
+int32_t bl_push_response_written(bl_producer* producer, bl_peer peer, uint64_t serve,
+                                 uint32_t chunks) {
+  return push(producer, chain::ResponseWritten{peer_of(peer), serve, chunks});
+}
+
+int32_t bl_push_incoming_cancelled(bl_producer* producer, bl_peer peer, uint64_t serve) {
+  return push(producer, chain::IncomingCancelled{peer_of(peer), serve});
+}
+
+// ---- Verdicts and time
+
+int32_t bl_push_import_verdict(bl_producer* producer, uint64_t import, uint32_t verdict) {
+  static_assert(static_cast<int>(chain::Verdict::try_again) == BL_VERDICT_TRY_AGAIN);
+  if (verdict > BL_VERDICT_TRY_AGAIN) {
+    return push_guarded(producer, [&] { return invalid(*producer, "BL_VERDICT_*"); });
+  }
+  return push(producer, chain::ImportVerdict{import, static_cast<chain::Verdict>(verdict)});
+}
+
+int32_t bl_push_tick(bl_producer* producer, uint64_t) { return push(producer, chain::Tick{}); }

@@ -1,0 +1,58 @@
+#include "node/embedded_core.h"
+
+namespace beamline::node {
+
+Status EmbeddedCore::on_start(Reactor& reactor) {
+  if (ring_.fd() < 0) return local_error(Code::io_error, "eventfd");
+  ring_.set_writer(reactor.backend().waker());
+  core_ = std::make_unique<Core>(reactor, std::move(config_), *this);
+  core_->set_network(*this);
+  inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
+  gate_ = inbox_->gate();
+  reactor.add_hook(*this);
+  end_of_turn(reactor.now());
+  return {};
+}
+
+void EmbeddedCore::on_stop(Reactor& reactor) {
+  if (core_ == nullptr) return;
+  end_of_turn(reactor.now());
+  reactor.remove_hook(*this);
+  inbox_.reset();
+  ring_.finish(core_->take_outbox());
+  core_.reset();
+}
+
+PushResult EmbeddedCore::push(chain::Command&& command) {
+  if (!stats_fresh_) write_stats();
+  stats_fresh_ = true;
+  return ring_.push(std::move(command));
+}
+
+void EmbeddedCore::end_of_turn(Now) {
+  write_stats();
+  stats_fresh_ = false;
+}
+
+void EmbeddedCore::write_stats() {
+  const chain::Chain& chain = core_->chain();
+  const chain::Stats& counted = core_->chain().stats();
+  const auto head = chain.highest_slot_tip();
+  stats_.write({.events = core_->stats().events,
+                .commands = core_->stats().commands,
+                .commands_waited = core_->stats().commands_requeued,
+                .producers = inbox_->inbox().stats().producers,
+                .producers_refused = inbox_->inbox().refused_producers(),
+                .head_root = head.root,
+                .head_slot = head.slot,
+                .imported = counted.imported,
+                .cached = chain.cache().size(),
+                .pending = chain.pending().size(),
+                .in_flight = chain.requests().size(),
+                .peers = chain.peers().size(),
+                .requests = counted.requests_by_root + counted.requests_by_range,
+                .stale_events = counted.stale_events,
+                .late_chunks = counted.late_chunks});
+}
+
+}  // namespace beamline::node

@@ -1,0 +1,106 @@
+// A core without a network of ours: its commands go to a host, through a ring. What the C ABI
+// (node/beamline.h) stands on.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "loop/reactor_thread.h"
+#include "node/command_ring.h"
+#include "node/core.h"
+#include "node/links.h"
+
+namespace beamline::node {
+
+// What stands at the end of a turn.
+struct EmbeddedStats {
+  uint64_t events = 0;
+  uint64_t commands = 0;
+  uint64_t commands_waited = 0;
+  uint64_t producers = 0;
+  uint64_t producers_refused = 0;
+  Root head_root;
+  uint64_t head_slot = 0;
+  uint64_t imported = 0;
+  uint64_t cached = 0;
+  uint64_t pending = 0;
+  uint64_t in_flight = 0;
+  uint64_t peers = 0;
+  uint64_t requests = 0;
+  uint64_t stale_events = 0;
+  uint64_t late_chunks = 0;
+};
+
+// Copies of a value that one thread writes and others read, whole: a reader looks again when the
+// writer was in between. The writer never waits.
+template <class T>
+class SequencedCopy {
+  static constexpr size_t kWords = (sizeof(T) + 7) / 8;
+
+ public:
+  void write(const T& value) {
+    std::array<uint64_t, kWords> words{};
+    std::memcpy(words.data(), &value, sizeof value);
+    const uint64_t sequence = sequence_.load(std::memory_order_relaxed);
+    sequence_.store(sequence + 1, std::memory_order_relaxed);
+    // Each store releases the odd number before it, each load acquires: whoever sees a new word
+    // sees that the number moved.
+    for (size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_release);
+    sequence_.store(sequence + 2, std::memory_order_release);
+  }
+  T read() const {
+    for (;;) {
+      const uint64_t before = sequence_.load(std::memory_order_acquire);
+      std::array<uint64_t, kWords> words;
+      for (size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_acquire);
+      if (before % 2 != 0 || sequence_.load(std::memory_order_relaxed) != before) continue;
+      T value;
+      std::memcpy(static_cast<void*>(&value), words.data(), sizeof value);
+      return value;
+    }
+  }
+
+ private:
+  std::atomic<uint64_t> sequence_{0};
+  std::array<std::atomic<uint64_t>, kWords> words_{};
+};
+
+class EmbeddedCore final : public ReactorProgram,
+                           public CoreObserver,
+                           public NetworkPort,
+                           public TurnHook {
+ public:
+  EmbeddedCore(chain::ChainConfig config, uint32_t command_capacity)
+      : config_(std::move(config)), ring_(command_capacity) {}
+
+  Status on_start(Reactor& reactor) override;
+  void on_stop(Reactor& reactor) override;
+  PushResult push(chain::Command&& command) override;
+  bool takes_imported() const override { return true; }
+  // The reader wakes us when it has made room; this is for one that never does.
+  Duration retry_after() const override { return seconds(1); }
+  void end_of_turn(Now now) override;
+  const char* hook_name() const override { return "embedded core"; }
+
+  // After on_start(), any thread, also after on_stop().
+  CoreInbox::Gate gate() const { return *gate_; }
+  CommandRing& ring() { return ring_; }
+  const CommandRing& ring() const { return ring_; }
+  // At least as new as any command that was popped.
+  EmbeddedStats stats() const { return stats_.read(); }
+
+ private:
+  void write_stats();
+
+  chain::ChainConfig config_;
+  CommandRing ring_;
+  std::unique_ptr<Core> core_;
+  std::unique_ptr<InboxPort<chain::Event>> inbox_;
+  std::optional<CoreInbox::Gate> gate_;
+  SequencedCopy<EmbeddedStats> stats_;
+  bool stats_fresh_ = false;
+};
+
+}  // namespace beamline::node
