@@ -22,7 +22,7 @@ class AddressVote {
     Duration window = seconds(300);
   };
   struct Stats {
-    uint64_t votes = 0, refused_unusable = 0, refused_self_interest = 0, displaced = 0, changes = 0;
+    uint64_t votes = 0, refused_unusable = 0, refused_scope = 0, displaced = 0, changes = 0;
   };
 
   AddressVote() : AddressVote(Config{}) {}

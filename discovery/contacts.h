@@ -5,8 +5,6 @@
 // Thread rule: one thread. Sans-IO.
 #pragma once
 
-#include <span>
-
 #include "discovery/dial_scheduler.h"
 #include "discovery/lookup.h"
 #include "discovery/node_db.h"

@@ -29,8 +29,12 @@ struct DialConfig {
   size_t dial_ratio = 3;  // one of so many peers is dialled by us; 1: all
   size_t max_pending = 15;
   size_t max_static = 256;  // static and trusted
+  size_t max_history = 16'384;
   Duration pick_interval = milliseconds(100);
   Duration dial_timeout = seconds(15);  // dial and handshake
+  // A dial that takes longer than this no longer holds its slot: the next candidate is tried beside
+  // it, so that silent candidates do not keep a place empty for a whole timeout each.
+  Duration slow_dial = seconds(1);
   Duration history = seconds(35);
   Duration static_backoff = seconds(30);
   Duration inbound_throttle = seconds(30);  // per address; LAN and loopback exempt
@@ -98,34 +102,42 @@ class DialScheduler {
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
+  static constexpr size_t kMaxSkips = 16;  // candidates that one poll may pass over
   enum class State : uint8_t { idle, dialling, inbound, outbound };
   struct Peer {
-    NodeRecord record;  // of a static one, or while it is dialled
+    NodeId id;
+    NodeRecord record;  // of a static one
     State state = State::idle;
+    bool used = false;
     bool is_static = false;
     bool is_trusted = false;
-    bool drop_wanted = false;
-    bool used = false;
-    MonoTime due;  // idle static: not before; dialling: its end
+    MonoTime since;  // of the state
+    MonoTime due;    // idle and static: not before; dialling: its end
+    bool counted() const { return !is_static && !is_trusted; }
   };
 
   uint32_t slot_of(const NodeId& id) const;
   uint32_t find_or_add(const NodeId& id);
   void forget_if_idle(uint32_t slot);
-  void become_idle(uint32_t slot, Now now);
-  size_t free_slots() const;
-  std::optional<DialOrder> dial(uint32_t slot, bool is_static, Now now);
+  void set_state(Peer& peer, State state, Now now);
+  void set_fixed(uint32_t slot, bool is_static, bool is_trusted);
+  void leave(uint32_t slot, Now now, bool failed);
+  void begin_interval(Now now);
+  size_t free_slots(Now now) const;
+  DialOrder dial(const NodeRecord& record, Now now);
   std::optional<DialOrder> poll_static(Now now);
   std::optional<DialOrder> poll_pool(Now now, Rng& rng);
   void expire(Now now);
-  Admission enter(const NodeId& id, State state, Now now);
-  void want_drop(uint32_t slot);
+  Admission refuse(Admission why);
+  void want_drop(const NodeId& id);
+  uint64_t history_key(const NodeId& id) const { return Hash256Hasher{history_seed_}(id) | 1; }
 
   NodeId self_;
   DialConfig config_;
   Pool* pool_;
   std::vector<Peer> peers_;
   std::vector<uint32_t> free_;
+  std::vector<NodeId> drops_;
   IdIndex index_;
   ExpiringSet history_;
   ExpiringSet throttle_;
@@ -133,10 +145,10 @@ class DialScheduler {
   size_t inbound_ = 0;
   size_t outbound_ = 0;
   size_t pending_ = 0;
-  size_t above_limits_ = 0;  // connected and trusted
-  size_t drops_ = 0;
-  size_t fixed_ = 0;  // static or trusted
-  uint32_t static_at_ = 0;
+  size_t uncounted_in_ = 0;  // static or trusted, connected
+  size_t uncounted_out_ = 0;
+  size_t fixed_ = 0;  // static or trusted, connected or not
+  size_t static_at_ = 0;
   size_t picks_left_ = 0;  // in this interval
   MonoTime next_pick_;
   Stats stats_;

@@ -29,6 +29,7 @@ class SubnetCounts {
   size_t count(uint64_t subnet) const;
   void add(uint64_t subnet);  // 0 is not counted
   void remove(uint64_t subnet);
+  size_t memory() const { return slots_.capacity() * sizeof(Slot); }
 
  private:
   struct Slot {

@@ -74,12 +74,15 @@ class Lookup {
     State state = State::fresh;
     uint64_t subnet = 0;
     MonoTime due;
+    size_t brought = 0;  // nodes of its answer so far
   };
 
   size_t position_of(const NodeId& id) const;  // in order_; its size when not there
   bool subnet_full(uint64_t subnet) const;
   bool make_room(const Distance& distance);
-  void settle(Now now);
+  size_t next_fresh() const;
+  void end_query(Node& node, State state);
+  void check_done();
 
   NodeId self_;
   NodeId target_;

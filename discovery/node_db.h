@@ -46,7 +46,7 @@ class NodeDb {
   // At most Config::seeds random nodes that are not too old.
   std::vector<NodeRecord> seeds(Now now, Rng& rng) const;
   void expire(Now now);
-  size_t size() const { return nodes_.size(); }
+  size_t size() const { return index_.size(); }
   const Stats& stats() const { return stats_; }
 
   std::vector<uint8_t> encode() const;
@@ -57,16 +57,23 @@ class NodeDb {
   Status decode(Bytes bytes, Now now);
 
  private:
+  static constexpr uint32_t kNone = UINT32_MAX;
   struct Node {
     NodeRecord record;
     WallTime last_pong;
+    uint32_t newer = kNone, older = kNone;  // by the order of store()
   };
   uint32_t slot_of(const NodeId& id) const;
+  void put(const NodeRecord& record, WallTime last_pong);
+  void unlink(uint32_t slot);
+  void link_newest(uint32_t slot);
   void erase(uint32_t slot);
 
   Config config_;
   std::vector<Node> nodes_;
+  std::vector<uint32_t> free_;
   IdIndex index_;
+  uint32_t oldest_ = kNone, newest_ = kNone;
   Stats stats_;
 };
 

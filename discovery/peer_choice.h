@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/rng.h"
@@ -41,7 +42,8 @@ class PeerChoice {
   void set_services(const NodeId& id, Services services);
 
   // A peer with all of `services` and room: the fewest in flight (as a share of its cap), then the
-  // lowest time to answer, then by lot. It counts as in flight until answered() or failed().
+  // fewest failures in a row, then the lowest time to answer, then by lot. It counts as in flight
+  // until answered() or failed().
   std::optional<NodeId> choose(Services services, Rng& rng);
   // The same, but none of `excluded` (who failed at this request already).
   std::optional<NodeId> choose(Services services, std::span<const NodeId> excluded, Rng& rng);
@@ -61,7 +63,9 @@ class PeerChoice {
     uint32_t failures = 0;  // in a row
     Duration smoothed{};    // of the time to answer; 0: unknown
   };
+  static constexpr uint32_t kNone = UINT32_MAX;
   uint32_t slot_of(const NodeId& id) const;
+  static int compare(const Peer& a, const Peer& b);
 
   Config config_;
   std::vector<Peer> dense_;

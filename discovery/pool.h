@@ -35,6 +35,7 @@ struct PoolFilter {
   std::array<uint32_t, 4> forks{};
   uint8_t fork_count = 0;   // 0: any fork
   bool unknown_too = true;  // nodes of which no record was seen
+  bool needs_port = true;   // a TCP port to dial
   bool accepts(const NodeRecord& record) const;
 };
 
@@ -94,13 +95,17 @@ class Pool {
   size_t size() const { return size_; }
   size_t capacity() const { return config_.capacity; }
   size_t count(Standing standing) const;
-  // For tests and a status page: nullopt-like `held` for ids that are not there is not given.
   Standing standing(const NodeId& id) const;  // REQUIRES: it is there
   uint32_t failures(const NodeId& id) const;  // 0 when not there
   // Oldest first.
   template <class Visit>
   void for_each(Visit&& visit) const {
     for (uint32_t slot = oldest_; slot != kNone; slot = at(slot).newer) visit(at(slot).record);
+  }
+  // Newest first, while `visit` gives true.
+  template <class Visit>
+  void for_newest(Visit&& visit) const {
+    for (uint32_t slot = newest_; slot != kNone && visit(at(slot).record);) slot = at(slot).older;
   }
   const Stats& stats() const { return stats_; }
   size_t memory() const;
@@ -115,6 +120,7 @@ class Pool {
     uint32_t wait_next = kNone, wait_prev = kNone;  // of a ladder's queue
     MonoTime due;
     uint8_t ladder = kLadders;  // kLadders: waits in none
+    uint32_t cycle = 0;         // in which it was picked last
     uint8_t failures = 0;
     bool in_use = false;  // held by a connection or a dial
   };
@@ -128,9 +134,10 @@ class Pool {
   bool put(const NodeRecord& record, bool proven);
   uint32_t allocate();
   void erase(uint32_t slot);
-  Standing class_at(uint32_t position) const;
+  Standing class_at(size_t position) const;
+  size_t begin_of(size_t index) const { return index == 0 ? 0 : border_[index - 1]; }
   void move_to(uint32_t slot, Standing to);
-  void exchange(uint32_t a, uint32_t b);
+  void exchange(size_t a, size_t b);
   void wait(uint32_t slot, size_t ladder, Now now);
   void stop_waiting(uint32_t slot);
   void wake(Now now);
@@ -139,15 +146,14 @@ class Pool {
   PoolConfig config_;
   PoolFilter filter_;
   std::vector<std::unique_ptr<Entry[]>> chunks_;
-  std::vector<uint32_t> free_;
   IdIndex index_;
-  // order_ is a permutation of slots: eligible, tried, filtered, held; border_[i] is where class
-  // i + 1 begins. place_ is its inverse.
+  // order_ is a permutation of slots: eligible, tried, filtered, held, then free ones; border_[i]
+  // is where class i + 1 begins. place_ is its inverse.
   std::vector<uint32_t> order_;
   std::vector<uint32_t> place_;
   std::array<uint32_t, 3> border_{};
   size_t size_ = 0;
-  uint32_t used_slots_ = 0;
+  uint32_t cycle_ = 1;
   uint32_t oldest_ = kNone;
   uint32_t newest_ = kNone;
   std::array<Ladder, kLadders> ladders_{};

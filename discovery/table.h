@@ -73,7 +73,8 @@ struct Contact {
   bool slow = false;
   bool candidate = false;  // stands in the queue of first pings
   uint8_t bucket = 0;
-  uint32_t list_at = 0;  // in the fast or slow list
+  uint32_t list_at = UINT32_MAX;                               // in the fast or slow list
+  uint16_t ping_before = UINT16_MAX, ping_after = UINT16_MAX;  // pings that are out
   uint64_t subnet = 0;
 };
 
@@ -108,7 +109,7 @@ class Table {
     uint64_t replaced = 0;  // replacements that a newer one pushed out
     uint64_t marked[kFailures] = {};
     uint64_t refused_subnet_bucket = 0, refused_subnet_table = 0, refused_room = 0,
-             refused_unusable = 0;
+             refused_unusable = 0, refused_candidate = 0;
     uint64_t pings_eviction = 0, pings_candidate = 0, pings_revalidation = 0;
     uint64_t pongs = 0, pings_failed = 0, foreign_endpoint = 0, refreshed = 0;
   };
@@ -141,7 +142,8 @@ class Table {
   void findnode_failed(const NodeId& id);
   void set_knows_us(const NodeId& id, bool knows);
   // A request that timed out, a dial or a handshake that failed: gone at the next prune, and no
-  // search finds it until then. False: not known. A later proof of its endpoint clears the mark.
+  // search finds it until then. False: not known. Nothing clears the mark: who was pruned and
+  // proves its endpoint again comes in as new.
   bool mark_disposable(const NodeId& id, Failure why);
   // Prunes when that is due. Call it at next_deadline() or later, whatever else goes on.
   void tick(Now now);
@@ -153,6 +155,8 @@ class Table {
   // A random id of a bucket that has not been touched for long: look it up. Each bucket once per
   // interval; buckets nearer than our nearest neighbour are left out.
   std::optional<NodeId> poll_refresh(Now now, Rng& rng);
+  MonoTime next_refresh() const { return next_refresh_; }
+  // Of tick() and poll_ping().
   MonoTime next_deadline() const;
 
   // nullptr when not known. The pointer is good until the next call that changes the table.
@@ -191,13 +195,14 @@ class Table {
   using Slot = uint16_t;
   static constexpr Slot kNone = UINT16_MAX;
   static constexpr size_t kChunk = 64;
+  static constexpr size_t kMaxCandidates = 256;
+  static constexpr uint32_t kInNoList = UINT32_MAX;
   struct Bucket {
     std::array<Slot, kBucketSize> main;
     std::array<Slot, kReplacements> spare;
     uint8_t mains = 0;
     uint8_t spares = 0;
-    bool check_wanted = false;   // a newcomer waits: ping the least recently seen
-    bool check_pending = false;  // that ping is out
+    bool check_pending = false;  // a ping that decides about a place is out
     MonoTime touched;
   };
 
@@ -206,25 +211,27 @@ class Table {
   Slot slot_of(const NodeId& id) const;
   Slot allocate(const NodeRecord& record, unsigned bucket);
   void release(Slot slot);
-  std::optional<Inserted> refused(const NodeRecord& record, unsigned bucket, Slot self_slot);
   bool subnet_allows(uint64_t subnet, unsigned bucket, Slot self_slot);
   Inserted prove_known(Slot slot, const NodeRecord& record, Now now);
   Inserted prove_new(const NodeRecord& record, unsigned bucket, Now now);
-  bool move_endpoint(Slot slot, const NodeRecord& record);
+  bool take_endpoint(Slot slot, const Endpoint& udp);
   void set_live(Contact& contact, bool live);
-  void clear_ping(Contact& contact);
+  void clear_ping(Slot slot);
   void want_check(Bucket& bucket);
   void append_main(Bucket& bucket, Slot slot);
   bool add_spare(Bucket& bucket, Slot slot, bool live);
   void take_out(Bucket& bucket, Slot slot);  // of whichever list; the slot stays allocated
   void drop(Slot slot);                      // take_out, release
-  void promote(Bucket& bucket);              // newest live replacements into free places
+  Slot newest_live(const Bucket& bucket) const;
+  void promote(Bucket& bucket);  // newest live replacements into free places
   void to_tail(Bucket& bucket, Slot slot);
   void demote(Slot slot);
   void enlist(Slot slot, bool slow);  // for revalidation
   void delist(Slot slot);
   void want_candidate(Slot slot);
   void expire_pings(Now now);
+  void start_ping(Slot slot, Now now);
+  void proven(Slot slot, Now now);
   Slot next_check();
   Slot next_candidate(Now now);
   Slot next_revalidation(Now now, Rng& rng);
@@ -254,13 +261,15 @@ class Table {
   SubnetCounts subnets_;
   std::vector<Slot> fast_;
   std::vector<Slot> slow_;
-  std::vector<NodeId> candidates_;  // a ring of ids to be pinged the first time
+  std::vector<NodeId> candidates_;  // to be pinged for the first time; from candidates_at_ on
   size_t candidates_at_ = 0;
-  size_t candidates_size_ = 0;
-  std::array<uint64_t, 4> checks_{};  // buckets with check_wanted
+  Slot pings_first_ = kNone;  // pings that are out, in the order of sending
+  Slot pings_last_ = kNone;
+  std::array<uint64_t, 4> checks_{};  // buckets where a newcomer waits
   size_t mains_ = 0;
   size_t replacements_ = 0;
   size_t live_ = 0;
+  size_t disposable_ = 0;
   MonoTime next_prune_;
   MonoTime next_fast_;
   MonoTime next_slow_;

@@ -1,0 +1,270 @@
+#include "discovery/pool.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "discovery/ip_limits.h"
+
+namespace beamline::discovery {
+
+bool PoolFilter::accepts(const NodeRecord& record) const {
+  if (needs_port && record.tcp_port == 0) return false;
+  if (!record.is_signed()) return unknown_too;
+  if ((record.capabilities & capabilities) != capabilities) return false;
+  if (fork_count == 0) return true;
+  const auto end = forks.begin() + fork_count;
+  return std::find(forks.begin(), end, record.fork) != end;
+}
+
+Pool::Pool(const PoolConfig& config, Rng& rng) : config_(config), index_(rng) {
+  BL_CHECK(config_.capacity > 0 && config_.capacity <= kMaxCapacity);
+}
+
+uint32_t Pool::slot_of(const NodeId& id) const {
+  return index_.find(id, [this](uint32_t slot) -> const NodeId& { return at(slot).record.id; });
+}
+
+const NodeRecord* Pool::find(const NodeId& id) const {
+  const uint32_t slot = slot_of(id);
+  return slot == kNone ? nullptr : &at(slot).record;
+}
+
+bool Pool::insert(const NodeRecord& record) { return put(record, false); }
+bool Pool::insert_proven(const NodeRecord& record) { return put(record, true); }
+
+bool Pool::put(const NodeRecord& record, bool proven) {
+  if (!is_usable(record.udp)) {
+    ++stats_.refused;
+    return false;
+  }
+  if (const uint32_t known = slot_of(record.id); known != kNone) {
+    Entry& entry = at(known);
+    const bool newer = record.is_signed() && record.seq > entry.record.seq;
+    if (!newer && !(proven && !entry.record.is_signed())) {
+      ++stats_.known;
+      return false;
+    }
+    const uint8_t protocols = entry.record.protocols;
+    const uint16_t port = entry.record.tcp_port;
+    entry.record = record;
+    entry.record.protocols |= protocols;
+    if (!record.is_signed() && entry.record.tcp_port == 0) entry.record.tcp_port = port;
+    ++stats_.updated;
+    const Standing now = class_at(place_[known]);
+    if ((now == Standing::filtered) == filter_.accepts(entry.record)) classify(known);
+    return false;
+  }
+  if (size_ == config_.capacity) {
+    ++stats_.displaced;
+    erase(oldest_);
+  }
+  const uint32_t slot = allocate();
+  Entry& entry = at(slot);
+  entry.record = record;
+  index_.insert(record.id, slot);
+  entry.older = newest_;
+  (newest_ == kNone ? oldest_ : at(newest_).newer) = slot;
+  newest_ = slot;
+  classify(slot);
+  ++stats_.inserted;
+  return true;
+}
+
+// A new slot is the last of the permutation: held, until it is classified.
+uint32_t Pool::allocate() {
+  uint32_t slot = 0;
+  if (size_ < order_.size()) {
+    slot = order_[size_];  // slots that are free follow the ones in use
+  } else {
+    slot = static_cast<uint32_t>(size_);
+    if (slot / kChunk == chunks_.size()) chunks_.push_back(std::make_unique<Entry[]>(kChunk));
+    order_.push_back(slot);
+    place_.push_back(slot);
+  }
+  ++size_;
+  return slot;
+}
+
+void Pool::erase(uint32_t slot) {
+  Entry& entry = at(slot);
+  stop_waiting(slot);
+  move_to(slot, Standing::held);
+  exchange(place_[slot], size_ - 1);
+  --size_;
+  (entry.older == kNone ? oldest_ : at(entry.older).newer) = entry.newer;
+  (entry.newer == kNone ? newest_ : at(entry.newer).older) = entry.older;
+  index_.erase(entry.record.id, slot);
+  entry = Entry{};
+}
+
+bool Pool::remove(const NodeId& id) {
+  const uint32_t slot = slot_of(id);
+  if (slot == kNone) return false;
+  ++stats_.removed;
+  erase(slot);
+  return true;
+}
+
+Standing Pool::class_at(size_t position) const {
+  size_t index = 0;
+  while (index < border_.size() && position >= border_[index]) ++index;
+  return static_cast<Standing>(index);
+}
+
+void Pool::exchange(size_t a, size_t b) {
+  std::swap(order_[a], order_[b]);
+  place_[order_[a]] = static_cast<uint32_t>(a);
+  place_[order_[b]] = static_cast<uint32_t>(b);
+}
+
+// Across each border between: change places with the one that stands there, move the border.
+void Pool::move_to(uint32_t slot, Standing to) {
+  const auto target = static_cast<size_t>(to);
+  auto now = static_cast<size_t>(class_at(place_[slot]));
+  for (; now < target; ++now) exchange(place_[slot], --border_[now]);
+  for (; now > target; --now) exchange(place_[slot], border_[now - 1]++);
+}
+
+void Pool::classify(uint32_t slot) {
+  Entry& entry = at(slot);
+  Standing to = Standing::eligible;
+  if (entry.in_use || entry.ladder != kLadders) {
+    to = Standing::held;
+  } else if (!filter_.accepts(entry.record)) {
+    to = Standing::filtered;
+    ++stats_.filtered;
+  } else if (entry.cycle == cycle_) {
+    to = Standing::tried;
+  }
+  move_to(slot, to);
+}
+
+const NodeRecord* Pool::pick(Now now, Rng& rng) {
+  wake(now);
+  for (size_t budget = kSettleBudget; budget > 0; --budget) {
+    if (border_[0] == 0) {
+      if (border_[1] == 0) break;
+      border_[0] = border_[1];  // all were tried: a new cycle
+      ++cycle_;
+      ++stats_.cycles;
+    }
+    const uint32_t slot = order_[rng.below(border_[0])];
+    Entry& entry = at(slot);
+    if (!filter_.accepts(entry.record)) {
+      ++stats_.filtered;
+      move_to(slot, Standing::filtered);
+      continue;
+    }
+    entry.cycle = cycle_;
+    move_to(slot, Standing::tried);
+    ++stats_.picked;
+    return &entry.record;
+  }
+  ++stats_.empty_picks;
+  return nullptr;
+}
+
+void Pool::hold(const NodeId& id) {
+  const uint32_t slot = slot_of(id);
+  if (slot == kNone) return;
+  stop_waiting(slot);
+  at(slot).in_use = true;
+  classify(slot);
+}
+
+void Pool::release(const NodeId& id, Now now) {
+  const uint32_t slot = slot_of(id);
+  if (slot == kNone) return;
+  at(slot).in_use = false;
+  wait(slot, 0, now);
+}
+
+void Pool::failed(const NodeId& id, Now now) {
+  const uint32_t slot = slot_of(id);
+  if (slot == kNone) return;
+  ++stats_.failures;
+  Entry& entry = at(slot);
+  entry.in_use = false;
+  if (!config_.mark) {
+    classify(slot);
+    return;
+  }
+  if (entry.failures < UINT8_MAX) ++entry.failures;
+  wait(slot, std::min<size_t>(entry.failures, config_.backoff.size()), now);
+}
+
+void Pool::succeeded(const NodeId& id) {
+  const uint32_t slot = slot_of(id);
+  if (slot != kNone) at(slot).failures = 0;
+}
+
+// The longer of two waits counts.
+void Pool::wait(uint32_t slot, size_t ladder, Now now) {
+  Entry& entry = at(slot);
+  const MonoTime due = now.mono + (ladder == 0 ? config_.redial : config_.backoff[ladder - 1]);
+  if (entry.ladder != kLadders && entry.due >= due) return;
+  stop_waiting(slot);
+  Ladder& queue = ladders_[ladder];
+  entry.ladder = static_cast<uint8_t>(ladder);
+  entry.due = due;
+  entry.wait_prev = queue.last;
+  entry.wait_next = kNone;
+  (queue.last == kNone ? queue.first : at(queue.last).wait_next) = slot;
+  queue.last = slot;
+  classify(slot);
+}
+
+void Pool::stop_waiting(uint32_t slot) {
+  Entry& entry = at(slot);
+  if (entry.ladder == kLadders) return;
+  Ladder& queue = ladders_[entry.ladder];
+  (entry.wait_prev == kNone ? queue.first : at(entry.wait_prev).wait_next) = entry.wait_next;
+  (entry.wait_next == kNone ? queue.last : at(entry.wait_next).wait_prev) = entry.wait_prev;
+  entry.ladder = kLadders;
+}
+
+void Pool::wake(Now now) {
+  size_t budget = kWakeBudget;
+  for (Ladder& queue : ladders_) {
+    while (budget > 0 && queue.first != kNone && at(queue.first).due <= now.mono) {
+      const uint32_t slot = queue.first;
+      stop_waiting(slot);
+      classify(slot);
+      ++stats_.woken;
+      --budget;
+    }
+  }
+}
+
+void Pool::set_filter(const PoolFilter& filter) {
+  BL_CHECK(filter.fork_count <= filter.forks.size());
+  filter_ = filter;
+  // Tried and filtered ones are judged anew, when they are picked.
+  border_[0] = border_[1] = border_[2];
+  ++cycle_;
+  ++stats_.cycles;
+}
+
+size_t Pool::count(Standing standing) const {
+  const auto index = static_cast<size_t>(standing);
+  return (index == border_.size() ? size_ : border_[index]) - begin_of(index);
+}
+
+Standing Pool::standing(const NodeId& id) const {
+  const uint32_t slot = slot_of(id);
+  BL_CHECK(slot != kNone);
+  return class_at(place_[slot]);
+}
+
+uint32_t Pool::failures(const NodeId& id) const {
+  const uint32_t slot = slot_of(id);
+  return slot == kNone ? 0 : at(slot).failures;
+}
+
+size_t Pool::memory() const {
+  return sizeof(Pool) + chunks_.size() * kChunk * sizeof(Entry) +
+         chunks_.capacity() * sizeof(chunks_[0]) +
+         (order_.capacity() + place_.capacity()) * sizeof(uint32_t) + index_.memory();
+}
+
+}  // namespace beamline::discovery
