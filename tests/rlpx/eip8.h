@@ -81,8 +81,8 @@ inline constexpr const char* kAck3 =
     "6323ca593011b7348c16cf58f66b9633906ba54a2ee803187344b394f75dd2e663a57b956cb830dd7a908d4f"
     "39a2336a61ef9fda549180d4ccde21514d117b6c6fd07a9102b5efe710a32af4eeacae2cb3b1dec035b9593b"
     "48b9d3ca4c13d245d5f04169b0b1";
-// A hello of version 22 with additional elements.
-inline constexpr const char* kHello22 =
+// A hello of another version with additional elements.
+inline constexpr const char* kHello =
     "f87137916b6e6574682f76302e39312f706c616e39cdc5836574683dc6846d6f726b1682270fb840fda1cff6"
     "74c90c9a197539fe3dfb53086ace64f83ed7c6eabec741f7f381cc803e52ab2cd55d5569bce4347107a310df"
     "d5f88a010cd2ffd1005ca406f1842877c883666f6f836261720304";
