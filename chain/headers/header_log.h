@@ -1,11 +1,11 @@
-// Headers on disk: append-only segments of checksummed frames, and with each header its hash, so the
-// canonical index is written with the headers and can never disagree with them.
+// Headers on disk: append-only segments of checksummed frames, and with each header its hash, so
+// the canonical index is written with the headers and can never disagree with them.
 //
 //   frame   = magic u32 | kind u8 | zero u8[3] | payload size u32 | count u32 | first number u64 |
 //             payload CRC-32C u32 | CRC-32C of the 28 bytes before u32, all little-endian
 //   batch   payload: count x (hash 32 | size u16), then the headers' RLP in a row
 //   rewind  payload: empty; `first number` is the first header that no longer counts
-//   checkpoint payload: hash of the last header; `first number` is its number
+//   checkpoint payload: hash of the last header, zeros without one; `first number` is its number
 //
 // A checkpoint is written after what precedes it was synced, and then synced itself. Opening reads
 // all frames' headers. What was acknowledged (the last checkpoint and what is before it) is there;
@@ -26,7 +26,7 @@ namespace beamline::chain {
 
 struct HeaderLogOptions {
   uint64_t segment_bytes = 64u << 20;  // a new file begins beyond
-  uint64_t first_number = 1;           // of the first header; its parent is genesis
+  uint64_t first_number = 1;           // of the first header, > 0; its parent is genesis
 };
 
 struct HeaderLogStats {
@@ -90,11 +90,12 @@ class HeaderLog {
       : directory_(&directory), options_(options) {}
   Status recover();
   Status recover_segment(uint32_t index, bool last);
+  static Status refuse_checkpoint_after(const StoreFile& file, uint64_t at);
   Result<Frame> read_frame(uint32_t segment, uint64_t offset) const;
   Status check_payload(uint32_t segment, uint64_t offset, const Frame& frame) const;
   bool apply(const Frame& frame, uint32_t segment, uint64_t offset);
   void drop_from(uint64_t number);
-  Status write(const Frame& frame, Bytes payload);
+  Status write(Frame frame);
   Status sync();
   Status rotate();
   Result<std::vector<uint8_t>> load(const Batch& batch) const;
@@ -109,7 +110,6 @@ class HeaderLog {
   bool failed_ = false;
   HeaderLogStats stats_;
   // The batch that was read last: neighbours are asked for in a row.
-  mutable uint64_t loaded_first_ = UINT64_MAX;
   mutable uint64_t loaded_at_ = UINT64_MAX;  // segment and offset, folded
   mutable std::vector<uint8_t> loaded_;
 };
