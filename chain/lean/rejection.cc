@@ -44,6 +44,7 @@ constexpr Row kRows[] = {
     {"INVALID_BLOCK_PROOF", Code::bad_signature},
     {"ANCHOR_STATE_ROOT_MISMATCH", Code::mismatch},
     {"HISTORY_TOO_LONG", Code::too_long},
+    {"FORKS_OFF_BELOW_FLOOR", Code::out_of_range, Fault::local},
     {"INCONSISTENT_STATE", Code::mismatch, Fault::local},
 };
 static_assert(std::size(kRows) == kRejections);

@@ -45,6 +45,8 @@ enum class Rejection : uint8_t {
   // Ours, where leanSpec runs into the limit of a type: a slot that is so far from its parent that
   // the state cannot hold the slots between.
   history_too_long,
+  // Ours: a block that leaves the chain further below the finalised block than blocks are kept.
+  forks_off_below_floor,
   // Ours: a state whose parts disagree, which no transition makes.
   inconsistent_state,
 };

@@ -20,7 +20,7 @@ Store::Store(const StoreBlock& anchor, const StoreLimits& limits, uint64_t seed)
       scratch_(kValidatorRegistryLimit, ProtoArray::kNone) {
   BL_CHECK(anchor.validators <= kValidatorRegistryLimit);
   head_ = array_.add(anchor.root, anchor.slot, ProtoArray::kNone);
-  safe_target_ = head_;
+  safe_target_ = latest_justified_;
   summaries_.push_back({.parent_root = anchor.parent_root,
                         .proposer = anchor.proposer,
                         .justified = anchor.justified,
@@ -81,6 +81,7 @@ Status Store::on_block(const StoreBlock& block, std::span<const Vote> votes) {
   if (contains(block.root)) return {};
   const Id parent = known(block.parent_root);
   if (parent == ProtoArray::kNone) return reject(Rejection::unknown_parent_block);
+  if (array_.slot(parent) < floor_) return reject(Rejection::forks_off_below_floor);
   if (block.slot <= array_.slot(parent)) return reject(Rejection::block_older_than_latest_header);
   if (block.validators > kValidatorRegistryLimit) return reject(Rejection::inconsistent_state);
   // The walk to the head will begin there: it must be on this branch.
@@ -160,13 +161,14 @@ void Store::update_safe_target() {
   for (const Id id : scratch_) {
     if (id != ProtoArray::kNone) ++count_.weight[array_.at(id)];
   }
-  safe_target_ = array_.count_up(count_, known(latest_justified_.root), two_thirds);
+  const Id id = array_.count_up(count_, known(latest_justified_.root), two_thirds);
+  safe_target_ = {.root = array_.root(id), .slot = array_.slot(id)};
 }
 
 LeanCheckpoint Store::attestation_target() const {
   Id id = head_;
   const Slot finalized = latest_finalized_.slot;
-  const Slot lowest = std::max(array_.slot(safe_target_), finalized);
+  const Slot lowest = std::max(safe_target_.slot, finalized);
   const auto step_back = [&] {
     const Id parent = array_.parent(id);
     if (parent != ProtoArray::kNone) id = parent;
@@ -206,36 +208,43 @@ Result<Proposal> Store::prepare_proposal(Slot slot, ValidatorIndex proposer) {
   return proposal;
 }
 
-// The highest block that every branch which is kept can do without the past of: at least
-// `kept_slots` below the finalised one, and not above what the tip of any branch there says is
-// finalised, since that tip may become the head.
-Store::Id Store::lowest_needed() const {
+// Every head to come builds on `floor`, the finalised block's ancestor `kept_slots` below it: the
+// justified block does, and it only goes forward. Of each block above the floor it must stay
+// possible to say what is finalised there, and a child says no less than its parent. So the chain
+// stays down to the lowest block that is finalised in any of their states; branches off that chain
+// below the floor go, and on_block() takes no new ones.
+void Store::prune(std::vector<Root>& removed) {
   const Id finalized = known(latest_finalized_.root);
   const Slot slot = latest_finalized_.slot;
-  if (finalized == ProtoArray::kNone || slot < limits_.kept_slots) return ProtoArray::kNone;
-  const Id root = array_.ancestor_at(finalized, slot - limits_.kept_slots);
-  if (root == ProtoArray::kNone) return ProtoArray::kNone;
-  // Every block of the branches, not only tips: a new block may build on any of them.
-  Slot lowest = array_.slot(root);
+  if (finalized == ProtoArray::kNone || slot < limits_.kept_slots) return;
+  const Id floor = array_.ancestor_at(finalized, slot - limits_.kept_slots);
+  if (floor == ProtoArray::kNone || array_.slot(floor) <= floor_) return;
+  floor_ = array_.slot(floor);
+
   std::vector<bool> kept(array_.size(), false);
-  for (Id id = root; id < array_.end(); ++id) {
+  Slot lowest = floor_;
+  for (Id id = floor; id < array_.end(); ++id) {
     if (!array_.live(id)) continue;
     const Id parent = array_.parent(id);
-    kept[array_.at(id)] = id == root || (parent != ProtoArray::kNone && kept[array_.at(parent)]);
-    if (kept[array_.at(id)]) lowest = std::min(lowest, summary(id).finalized.slot);
+    const bool above = parent != ProtoArray::kNone && kept[array_.at(parent)];
+    if (id != floor && !above) continue;
+    kept[array_.at(id)] = true;
+    lowest = std::min(lowest, summary(id).finalized.slot);
   }
-  return array_.ancestor_at(root, lowest);
-}
-
-void Store::prune(std::vector<Root>& removed) {
-  const Id root = lowest_needed();
-  if (root == ProtoArray::kNone || root == array_.first()) return;
-  const Id before = array_.first();
-  const size_t count = removed.size();
-  array_.prune(root, [&](Id id) { removed.push_back(array_.root(id)); });
-  summaries_.erase(summaries_.begin(), summaries_.begin() + (array_.first() - before));
-  stats_.blocks_pruned += removed.size() - count;
-  if (!array_.live(safe_target_)) safe_target_ = root;
+  const size_t before = removed.size();
+  const auto remove = [&](Id id) { removed.push_back(array_.root(id)); };
+  for (Id id = floor; id != ProtoArray::kNone; id = array_.parent(id)) kept[array_.at(id)] = true;
+  for (Id id = array_.first(); id < array_.end(); ++id) {
+    if (array_.live(id) && !kept[array_.at(id)]) array_.remove(id, remove);
+  }
+  // Where the chain begins later than that, the first block stays the root.
+  const Id root = array_.ancestor_at(floor, lowest);
+  if (root != ProtoArray::kNone && root != array_.first()) {
+    const Id first = array_.first();
+    array_.prune(root, remove);
+    summaries_.erase(summaries_.begin(), summaries_.begin() + (array_.first() - first));
+  }
+  stats_.blocks_pruned += removed.size() - before;
   // Votes for what is gone have no place any more.
   for (Id& id : applied_) {
     if (id != ProtoArray::kNone && !array_.live(id)) id = ProtoArray::kNone;

@@ -90,7 +90,8 @@ class Store {
 
   // A verified block. A block that is here is taken again without effect. `votes`: its body's, in
   // their order, each once; they count only with a proof. Refused: UNKNOWN_PARENT_BLOCK;
-  // INCONSISTENT_STATE (a summary that its branch contradicts); Code::full.
+  // FORKS_OFF_BELOW_FLOOR;  // INCONSISTENT_STATE (a summary that its branch contradicts);
+  // Code::full.
   Status on_block(const StoreBlock& block, std::span<const Vote> votes);
 
   // The laws of time and topology, and that the validator is known. Signatures are not looked at.
@@ -118,7 +119,8 @@ class Store {
   Interval time() const { return time_; }
   const Root& head() const { return array_.root(head_); }
   Slot head_slot() const { return array_.slot(head_); }
-  const Root& safe_target() const { return array_.root(safe_target_); }
+  // The last one that was set; its block may be pruned by now.
+  const LeanCheckpoint& safe_target() const { return safe_target_; }
   const LeanCheckpoint& latest_justified() const { return latest_justified_; }
   const LeanCheckpoint& latest_finalized() const { return latest_finalized_; }
   bool contains(const Root& root) const { return array_.contains(root); }
@@ -137,10 +139,13 @@ class Store {
   uint64_t weight(const Root& root);
   void refresh_weights();
 
-  // Removes what no head can come to again, and appends the roots: what lies `kept_slots` below the
-  // finalised block, unless the head of some branch that is kept would put the finalised block
-  // there. What is finalised now and then goes back is still here.
+  // Removes what no head can come to again, and appends the roots: what does not build on the
+  // finalised block's ancestor `kept_slots` below it, and the past that no state above names any
+  // more. What is finalised now and then goes back is still here.
   void prune(std::vector<Root>& removed);
+  // A block on a parent below this slot is refused (FORKS_OFF_BELOW_FLOOR); 0 until something was
+  // pruned.
+  Slot floor() const { return floor_; }
 
   const SignaturePool& signatures() const { return signatures_; }
   const ProofPool& pending_proofs() const { return new_proofs_; }
@@ -171,7 +176,6 @@ class Store {
   void make_room_for_counted(size_t votes);
   bool put(ProofPool& pool, const Vote& vote, const Proof& proof, uint64_t& bytes);
   void count_bytes();
-  Id lowest_needed() const;
 
   StoreLimits limits_;
   StoreStats stats_;
@@ -179,7 +183,8 @@ class Store {
   ProtoArray array_;
   std::vector<Summary> summaries_;  // by array_.at(id)
   Id head_ = 0;
-  Id safe_target_ = 0;
+  LeanCheckpoint safe_target_;
+  Slot floor_ = 0;
   LeanCheckpoint latest_justified_;
   LeanCheckpoint latest_finalized_;
   SignaturePool signatures_;

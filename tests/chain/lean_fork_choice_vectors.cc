@@ -35,7 +35,7 @@ class Snapshot {
     Json json;
     json["time"] = store.time();
     json["headRoot"] = hex(store.head());
-    json["safeTargetRoot"] = hex(store.safe_target());
+    json["safeTargetRoot"] = hex(store.safe_target().root);
     json["latestJustified"] = checkpoint(store.latest_justified());
     json["latestFinalized"] = checkpoint(store.latest_finalized());
     json["blockRoots"] = Json::array();
@@ -339,11 +339,11 @@ void Run::check(const Json& checks) {
   };
   const LeanCheckpoint target = store_->attestation_target();
   slot_is("headSlot", store_->head_slot());
-  slot_is("safeTargetSlot", store_->block(store_->safe_target())->slot);
+  slot_is("safeTargetSlot", store_->safe_target().slot);
   slot_is("attestationTargetSlot", target.slot);
   label_is("attestationTargetRootLabel", target.root);
   label_is("headRootLabel", store_->head());
-  label_is("safeTargetRootLabel", store_->safe_target());
+  label_is("safeTargetRootLabel", store_->safe_target().root);
   label_is("latestJustifiedRootLabel", store_->latest_justified().root);
   label_is("latestFinalizedRootLabel", store_->latest_finalized().root);
   for (const Json& label : checks.value("labelsInStore", Json::array())) {

@@ -60,8 +60,8 @@ bool shows(const LeanTypes& types, const LeanState& state, const Json& post) {
     EXPECT_EQ(count, told) << key;
     return count == told;
   };
-  const bool sizes = counts("validatorCount", state.validators.size()) &
-                     counts("historicalBlockHashesCount", state.historical_block_hashes.size()) &
+  const bool sizes = counts("validatorCount", state.validators.size()) &&
+                     counts("historicalBlockHashesCount", state.historical_block_hashes.size()) &&
                      counts("justificationsRootsCount", state.justifications_roots.size());
   EXPECT_TRUE(expected == state);
   return sizes && expected == state;
