@@ -55,6 +55,65 @@ TEST_F(Embedding, CProgramPushesFromFourThreads) {
   expect_host(program());
 }
 
+TEST_F(Embedding, RustProgramPushesFromFourThreads) {
+  if (!has("rustc")) GTEST_SKIP() << "rustc is not installed";
+  expect_runs("rustc --edition 2021 -D warnings " + source("host.rs") + " -L " + kBuild +
+              " -l beamline -C link-arg=-Wl,-rpath," + kBuild + " -o " + program());
+  expect_host(program());
+}
+
+TEST_F(Embedding, PythonPushesFromFourThreadsByCtypes) {
+  if (!has("python3")) GTEST_SKIP() << "python3 is not installed";
+  expect_host("python3 " + source("host.py") + " " + kLibrary);
+}
+
+// The compiler, from the wheel `ziglang`; empty where it is not to be had. Kept in the build.
+std::string zig() {
+  const std::string folder = kBuild + "/zig-0.15.2", compiler = folder + "/ziglang/zig";
+  if (!std::filesystem::exists(compiler)) {
+    run("timeout 240 python3 -m pip install -q --no-deps --disable-pip-version-check --retries 1 "
+        "--timeout 20 --target " +
+        folder + ".part ziglang==0.15.2 && mv " + folder + ".part " + folder);
+  }
+  return std::filesystem::exists(compiler) ? compiler : "";
+}
+
+// The shim of docs/embedding.md.
+std::string zig_shim() {
+  const std::string text = read_file(top() + "/docs/embedding.md");
+  const size_t begin = text.find("```zig\n") + 7;
+  return text.substr(begin, text.find("```\n", begin) - begin);
+}
+
+TEST_F(Embedding, ZeamShimOfTheDocumentationIsAtMostFiftyLinesOfCode) {
+  std::istringstream lines(zig_shim());
+  int code = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t first = line.find_first_not_of(' ');
+    if (first != std::string::npos && line.compare(first, 2, "//") != 0) ++code;
+  }
+  EXPECT_GT(code, 30);
+  EXPECT_LE(code, 50);
+  for (const std::string name : {"onGossip", "onReqRespRequest", "notify", "onPeerConnected",
+                                 "onPeerDisconnected", "processBlockByRootChunk", "onInterval"}) {
+    EXPECT_NE(zig_shim().find("pub fn " + name + "("), std::string::npos) << name;
+  }
+}
+
+TEST_F(Embedding, ZigProgramWithTheZeamShimPushesFromFourThreads) {
+  const std::string compiler = zig();
+  if (compiler.empty()) GTEST_SKIP() << "the wheel ziglang 0.15.2 could not be installed by pip";
+  tree.write("host.zig", read_file(source("host.zig")));
+  tree.write("shim.zig", zig_shim());
+  const std::string caches =
+      " --cache-dir " + kBuild + "/zig-cache --global-cache-dir " + kBuild + "/zig-cache ";
+  expect_runs("sh -c 'cd " + tree.path() + " && " + compiler + " build-exe host.zig" + include() +
+              "-L" + kBuild + " -lbeamline -lc -rpath " + kBuild + caches + "'");
+  const Outcome done = run("timeout 60 " + program());
+  EXPECT_EQ(done.status, 0) << done.output;
+  EXPECT_EQ(done.output, "head 1, 3 requests, 300 roots in one\n");
+}
+
 TEST_F(Embedding, AHostWithItsOwnClashingEvpSymbolsWorks) {
   // Exported, so that they come first wherever the loader looks.
   expect_runs("cc -std=c11 -Wall -rdynamic " + source("evp_host.c") + include() + "-ldl -o " +
