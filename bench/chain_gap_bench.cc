@@ -31,7 +31,7 @@ void report(benchmark::State& state, const Cost& cost) {
 // A node at genesis hears one block whose chain of `gap` ancestors it does not have.
 Cost catch_up(size_t gap, size_t peers, const ChainConfig& config) {
   Sim sim(1, config);
-  sim.know(make_chain(sim.chain.tree().highest_slot_tip().root, 1, gap));
+  sim.know(make_chain(sim.chain.tree().head().root, 1, gap));
   for (size_t i = 0; i < peers; ++i) sim.add_peer();
   const BlockInfo tip = make_block(sim.canonical.back().root, gap + 1);
   sim.gossip(sim.peers[0], tip);
@@ -85,7 +85,7 @@ void BM_Batch(benchmark::State& state) {
   for (auto _ : state) {
     Sim sim(1, config);
     sim.add_peer();
-    const Root anchor = sim.chain.tree().highest_slot_tip().root;
+    const Root anchor = sim.chain.tree().head().root;
     std::vector<BlockInfo> tips;
     for (size_t i = 0; i < orphans; ++i) {
       const BlockInfo parent = make_block(anchor, 1, i + 1);

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/time.h"
 #include "chain/block.h"
 #include "chain/limits.h"
 
@@ -29,6 +30,7 @@ struct CachedBlock {
   Origin origin = Origin::gossip;
   State state = State::orphan;
   PeerHandle sender;
+  WallTime arrived{};
   RequestId request = 0;  // that brought it; 0 for gossip
   uint32_t batch = 0;
   uint32_t depth = 0;     // of the walk by root that brought it; 0 for gossip and range

@@ -23,6 +23,8 @@ class BlockStore {
   virtual void put(const BlockInfo& block) = 0;
   virtual std::optional<Stored> get(const Root& root) const = 0;
   virtual void erase(const Root& root) = 0;
+  // Blocks that had to go because of a limit of the store.
+  virtual uint64_t evicted() const { return 0; }
 };
 
 // In memory, up to `max_bytes`; the lowest slots go first. Not thread safe.
@@ -35,7 +37,7 @@ class MemoryStore final : public BlockStore {
 
   uint64_t bytes() const { return bytes_; }
   size_t size() const { return blocks_.size(); }
-  uint64_t evicted() const { return evicted_; }
+  uint64_t evicted() const override { return evicted_; }
 
  private:
   const uint64_t max_bytes_;

@@ -17,22 +17,20 @@ const BlockTree::Node* BlockTree::find(const Root& root) const {
   return it == nodes_.end() ? nullptr : &it->second;
 }
 
-bool BlockTree::insert(const BlockInfo& block) {
+void BlockTree::insert(const BlockInfo& block) {
   const Node* parent = find(block.parent_root);
-  BL_CHECK(parent != nullptr && parent->slot < block.slot);
+  BL_CHECK(parent != nullptr && parent->slot < block.slot && !full());
   const bool added =
       nodes_.emplace(block.root, Node{block.parent_root, block.slot, block.proposer}).second;
   BL_CHECK(added);
   by_slot_.emplace(block.slot, block.root);
-  last_pruned_.clear();
-  const auto& [slot, root] = *by_slot_.rbegin();
-  const bool changed = root != head_.root;
-  if (changed) {
-    head_ = {root, slot};
-    update_canonical();
-  }
-  prune();
-  return changed;
+}
+
+void BlockTree::set_head(const Root& root) {
+  const Node* node = find(root);
+  BL_CHECK(node != nullptr);
+  head_ = {root, node->slot};
+  update_canonical();
 }
 
 // Walks from the new head to where its chain meets the old one: the length of the reorg.
@@ -51,16 +49,26 @@ void BlockTree::update_canonical() {
   canonical_.erase(canonical_.begin(), canonical_.lower_bound(above));
 }
 
-void BlockTree::prune() {
-  while (nodes_.size() > max_blocks_) {
-    const auto lowest = by_slot_.begin();
-    const auto it = canonical_.find(lowest->first);
-    if (it != canonical_.end() && it->second == lowest->second) canonical_.erase(it);
-    last_pruned_.push_back(lowest->second);
-    nodes_.erase(lowest->second);
-    by_slot_.erase(lowest);
-    ++pruned_;
-  }
+void BlockTree::erase(const Root& root) {
+  const auto it = nodes_.find(root);
+  BL_CHECK(it != nodes_.end() && root != head_.root);
+  if (is_canonical(root)) canonical_.erase(it->second.slot);
+  by_slot_.erase({it->second.slot, root});
+  nodes_.erase(it);
+  ++pruned_;
+}
+
+Root BlockTree::forget_lowest() {
+  const Root root = by_slot_.begin()->second;
+  erase(root);
+  return root;
+}
+
+bool BlockTree::is_canonical(const Root& root) const {
+  const Node* node = find(root);
+  if (node == nullptr) return false;
+  const auto it = canonical_.find(node->slot);
+  return it != canonical_.end() && it->second == root;
 }
 
 bool BlockTree::is_ancestor(const Root& ancestor, const Root& descendant) const {

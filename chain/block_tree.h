@@ -1,7 +1,7 @@
-// The imported blocks: parents, children, and the head. Without fork choice the head is
-// `highest_slot_tip`: the block of the highest slot, and of equal slots the larger root.
+// The imported blocks: parents, slots, and the chain of the head that the fork choice chose, with
+// as much of its past as there is room for, to be served.
 //
-// Bounded: beyond `max_blocks` the lowest slots are forgotten and the floor rises. Not thread safe.
+// Bounded by who inserts: full(), forget_lowest(). Not thread safe.
 #pragma once
 
 #include <map>
@@ -31,18 +31,25 @@ class BlockTree {
   bool contains(const Root& root) const { return nodes_.contains(root); }
   // Null if unknown. Stays valid until the block is pruned.
   const Node* find(const Root& root) const;
-  // Adds a block. True if the head changed.
   // REQUIRES: the parent is here, its slot is lower, and the block is not here.
-  bool insert(const BlockInfo& block);
+  void insert(const BlockInfo& block);
+  // REQUIRES: it is here.
+  void set_head(const Root& root);
+  // REQUIRES: it is here and not the head.
+  void erase(const Root& root);
+  bool full() const { return nodes_.size() >= max_blocks_; }
+  // Forgets the block of the lowest slot; the floor rises. Its root. REQUIRES: it is not the head.
+  Root forget_lowest();
 
-  Tip highest_slot_tip() const { return head_; }
+  Tip head() const { return head_; }
+  Slot highest_slot() const { return by_slot_.rbegin()->first; }
   // The lowest slot that is here. Nothing at or below it can be added.
   Slot floor() const { return by_slot_.begin()->first; }
   size_t size() const { return nodes_.size(); }
   uint64_t pruned() const { return pruned_; }
-  // What the last insert pruned; for the store.
-  const std::vector<Root>& last_pruned() const { return last_pruned_; }
 
+  // In the chain of the head?
+  bool is_canonical(const Root& root) const;
   bool is_ancestor(const Root& ancestor, const Root& descendant) const;
   // Another block of this proposer for this slot?
   bool has_proposal(Slot slot, ValidatorIndex proposer, const Root& other_than) const;
@@ -54,14 +61,12 @@ class BlockTree {
 
  private:
   void update_canonical();
-  void prune();
 
   const uint32_t max_blocks_;
   std::map<Root, Node> nodes_;
   std::set<std::pair<Slot, Root>> by_slot_;
   std::map<Slot, Root> canonical_;
   Tip head_;
-  std::vector<Root> last_pruned_;
   uint64_t pruned_ = 0;
 };
 

@@ -19,12 +19,20 @@ std::unique_ptr<BlockStore> store_or_memory(std::unique_ptr<BlockStore> store,
   return std::make_unique<MemoryStore>(limits.store_bytes);
 }
 
+std::unique_ptr<ForkChoice> choice_or_highest(std::unique_ptr<ForkChoice> choice,
+                                              const BlockInfo& anchor) {
+  if (choice != nullptr) return choice;
+  return std::make_unique<HighestSlot>(anchor);
+}
+
 }  // namespace
 
-Chain::Chain(ChainConfig config, std::unique_ptr<BlockStore> store)
+Chain::Chain(ChainConfig config, std::unique_ptr<BlockStore> store,
+             std::unique_ptr<ForkChoice> fork_choice)
     : config_(std::move(config)),
       commands_(config_.limits.commands, most_commands_of_a_step(config_.limits)),
       store_(store_or_memory(std::move(store), config_.limits)),
+      fork_choice_(choice_or_highest(std::move(fork_choice), config_.anchor)),
       tree_(config_.anchor, config_.limits.tree_blocks),
       cache_(config_.limits),
       invalid_(config_.limits.invalid_blocks),
@@ -33,8 +41,15 @@ Chain::Chain(ChainConfig config, std::unique_ptr<BlockStore> store)
       peers_(config_.limits),
       requests_(config_.limits),
       range_(config_.limits),
-      server_(config_.limits, tree_, *store_, peers_, commands_, stats_) {
+      server_(config_.limits, tree_, *store_, peers_, commands_, stats_),
+      votes_to_verify_(config_.limits.votes_waiting, config_.limits.votes_waiting / 8),
+      votes_to_apply_(config_.limits.votes_waiting, config_.limits.votes_waiting / 8),
+      early_votes_(config_.limits.votes_waiting, config_.limits.votes_waiting / 8),
+      pending_votes_(config_.limits.votes_pending, config_.limits.votes_pending / 8),
+      justified_(fork_choice_->justified()),
+      finalized_(fork_choice_->finalized()) {
   BL_CHECK(config_.slot_duration > Duration{});
+  BL_CHECK(fork_choice_->contains(config_.anchor.root));
   if (!config_.anchor.signed_bytes.empty()) store_->put(config_.anchor);
 }
 
@@ -43,16 +58,21 @@ Status Chain::handle(const Now& now, Event&& event) {
     ++stats_.events_refused;
     return local_error(Code::full, "chain commands");
   }
+  fork_choice_->on_tick(now.wall);
   std::visit([&](auto&& what) { on(now, std::move(what)); }, std::move(event));
   return {};
 }
 
 void Chain::end_of_turn(const Now& now) {
   deferred_ = false;
+  fork_choice_->on_tick(now.wall);
   expire_requests(now);
   release_future(now);
   retry_delayed(now);
-  import_ready();
+  import_ready(now);
+  verify_votes();
+  apply_votes(now);
+  update_head();
   route_pending(now);
   flush(now);
   send_windows(now);
@@ -63,7 +83,8 @@ void Chain::end_of_turn(const Now& now) {
 }
 
 void Chain::set_deadline(const Now& now) {
-  MonoTime next = std::min({requests_.next_deadline(), server_.deadline(), future_deadline(now)});
+  MonoTime next = std::min({requests_.next_deadline(), server_.deadline(), future_deadline(now),
+                            fork_choice_deadline(now)});
   if (deferred_) next = now.mono;
   if (!delayed_.empty()) next = std::min(next, delayed_.begin()->first);
   if (pending_.next_ready() > now.mono) {
@@ -83,6 +104,8 @@ Slot Chain::current_slot(WallTime wall) const {
 
 const Stats& Chain::stats() {
   stats_.tree_pruned = tree_.pruned();
+  stats_.store_evicted = store_->evicted();
+  stats_.votes_pending_evicted = pending_votes_.evicted();
   stats_.commands_peak = commands_.peak();
   return stats_;
 }
@@ -148,7 +171,7 @@ void Chain::on(const Now& now, PeerStatus&& event) {
   // finalised higher with a lower head is on another branch, and its head leads there.
   const Root& head = event.head_root;
   if (head.is_zero() || tree_.contains(head) || cache_.contains(head) || invalid_.has_root(head) ||
-      event.head_slot <= tree_.floor()) {
+      event.head_slot <= floor()) {
     return;
   }
   const Slot slot = std::min(event.head_slot, current_slot(now.wall) + 1);

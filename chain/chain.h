@@ -12,7 +12,7 @@
 //  1. A body that arrived whole and valid is not asked for again while it is known or cached.
 //  2. A root that is wanted stays so until its block arrives or it is given up with a reason.
 //  3. What is ready at the end of a turn leaves in one request to one peer, up to the limit.
-//  4. Each GossipBlock that was taken gets exactly one GossipVerdict.
+//  4. Each GossipBlock and GossipVote that was taken gets exactly one GossipVerdict.
 //  5. Nothing grows beyond Limits; what is dropped is counted in Stats.
 #pragma once
 
@@ -32,6 +32,7 @@
 #include "chain/commands.h"
 #include "chain/events.h"
 #include "chain/flush.h"
+#include "chain/fork_choice.h"
 #include "chain/invalid_cache.h"
 #include "chain/limits.h"
 #include "chain/peer_table.h"
@@ -40,6 +41,7 @@
 #include "chain/request_table.h"
 #include "chain/server.h"
 #include "chain/stats.h"
+#include "chain/vote_buffer.h"
 
 namespace beamline::chain {
 
@@ -58,8 +60,10 @@ struct ChainConfig {
 
 class Chain {
  public:
-  // Takes the store, or makes a MemoryStore of `limits.store_bytes`.
-  explicit Chain(ChainConfig config, std::unique_ptr<BlockStore> store = nullptr);
+  // Takes the store, or makes a MemoryStore of `limits.store_bytes`; and the fork choice, which
+  // knows the anchor, or makes a HighestSlot.
+  explicit Chain(ChainConfig config, std::unique_ptr<BlockStore> store = nullptr,
+                 std::unique_ptr<ForkChoice> fork_choice = nullptr);
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 
@@ -74,8 +78,8 @@ class Chain {
   // after end_of_turn() and until the next event.
   MonoTime poll_timeout() const { return next_deadline_; }
 
-  // The tip of the highest slot: the head, until there is fork choice.
-  BlockTree::Tip highest_slot_tip() const { return tree_.highest_slot_tip(); }
+  // As the fork choice had it at the end of the last turn.
+  BlockTree::Tip head() const { return tree_.head(); }
   // The slot of the wall clock; 0 before genesis.
   Slot current_slot(WallTime wall) const;
 
@@ -86,6 +90,7 @@ class Chain {
   const PeerTable& peers() const { return peers_; }
   const RangeSync& range() const { return range_; }
   const BlockStore& store() const { return *store_; }
+  const ForkChoice& fork_choice() const { return *fork_choice_; }
   const Limits& limits() const { return config_.limits; }
   const Stats& stats();
   // Nothing is wanted, in flight or waiting.
@@ -122,6 +127,7 @@ class Chain {
   void give_verdict(PeerHandle sender, VerdictId id, GossipReason reason);
   void settle_verdict(CachedBlock& block, GossipReason reason);
   void keep_for_later(const Now& now, GossipBlock&& event);
+  bool make_future_room(PeerHandle sender);
   void release_future(const Now& now);
 
   // chain_import.cc: from the cache into the tree.
@@ -135,10 +141,10 @@ class Chain {
   void reject_early_children(const BlockInfo& parent);
   void connect_descendants(const Root& root);
   void disconnect_descendants(const Root& root);
-  void import_ready();
+  void import_ready(const Now& now);
   void start_import(CachedBlock& block);
-  void finish_import(Root root);
-  void say_head(const BlockTree::Tip& before);
+  void finish_import(const Now& now, Root root, const PostState& post);
+  bool make_tree_room();
   void delay_import(const Now& now, CachedBlock& block);
   void retry_delayed(const Now& now);
   void reject_bytes(const Now& now, Root root);
@@ -149,6 +155,34 @@ class Chain {
   void drop(Root root, GossipReason reason);
   void drop_descendants(Root root, GossipReason reason, uint64_t& counter);
   Slot reached() const;
+
+  // chain_head.cc: what the fork choice is told, and what follows from it.
+  void on(const Now& now, JustifiedBalances&& event);
+  void on(const Now& now, Equivocation&& event);
+  void on(const Now& now, PayloadVerdict&& event);
+  Status tell_block(const CachedBlock& cached, const PostState& post);
+  void update_head();
+  void say_head(const BlockTree::Tip& before);
+  void say_checkpoints();
+  void forget_final();
+  void forget(const std::vector<Root>& removed, GossipReason reason);
+  void drop_waiting(Root root, GossipReason reason);
+  Slot floor() const;
+  MonoTime fork_choice_deadline(const Now& now) const;
+
+  // chain_votes.cc: votes from the mesh and from the client.
+  void on(const Now& now, GossipVote&& event);
+  void on(const Now& now, OwnVote&& event);
+  void on(const Now& now, VoteVerdict&& event);
+  void offer_vote(const Now& now, HeldVote&& held);
+  std::optional<GossipReason> refuse_vote(const Now& now, const Vote& vote) const;
+  void settle_verdict(HeldVote& held, GossipReason reason);
+  void queue_vote(VoteBuffer& buffer, HeldVote&& held);
+  void release_votes(const Now& now, const Root& head);
+  void take_block_votes(const ImportVerdict& verdict);
+  void verify_votes();
+  void apply_votes(const Now& now);
+  void apply_vote(HeldVote&& held);
 
   // chain_fetch.cc: answers to our requests, the flush, giving up.
   void on(const Now& now, ChunkReceived&& event);
@@ -188,6 +222,7 @@ class Chain {
   Stats stats_;
   CommandQueue commands_;
   std::unique_ptr<BlockStore> store_;
+  std::unique_ptr<ForkChoice> fork_choice_;
   BlockTree tree_;
   BlockCache cache_;
   InvalidCache invalid_;
@@ -201,6 +236,17 @@ class Chain {
   ImportId next_import_ = 1;
   std::set<std::pair<MonoTime, Root>> delayed_;  // blocks that wait to be asked about again
   std::map<std::pair<Slot, Root>, GossipBlock> future_;
+  VoteBuffer votes_to_verify_;
+  VoteBuffer votes_to_apply_;
+  VoteBuffer early_votes_;  // that count when their slot is over
+  PendingVotes pending_votes_;
+  std::map<VoteId, HeldVote> verifying_;  // without the vote itself
+  VoteId next_vote_ = 1;
+  Slot early_slot_ = 0;    // up to which early votes were looked through
+  size_t early_left_ = 0;  // of them, in this slot
+  Checkpoint justified_;   // that was said
+  Checkpoint finalized_;
+  std::vector<Root> removed_;  // scratch
   MonoTime next_deadline_ = MonoTime::never();
   // What route_pending() saw last: nothing to do while it is the same.
   uint64_t routed_pending_ = 0;

@@ -14,6 +14,8 @@ GossipResult result_of(GossipReason reason) {
     case GossipReason::invalid_bytes:
     case GossipReason::invalid_block:
     case GossipReason::invalid_parent:
+    case GossipReason::invalid_vote:
+    case GossipReason::conflicts_final:
       return GossipResult::reject;
     default:
       return GossipResult::ignore;
@@ -25,7 +27,7 @@ GossipResult result_of(GossipReason reason) {
 // consensus-specs, phase0 p2p-interface, "beacon_block": the conditions that need neither the
 // signature nor the state.
 std::optional<GossipReason> Chain::refuse_gossip(const BlockInfo& block) const {
-  if (block.slot <= tree_.floor()) return GossipReason::below_anchor;
+  if (block.slot <= floor()) return GossipReason::below_anchor;
   if (tree_.contains(block.root) || cache_.contains(block.root)) {
     return GossipReason::already_known;
   }
@@ -35,6 +37,7 @@ std::optional<GossipReason> Chain::refuse_gossip(const BlockInfo& block) const {
   if (block.parent_root == block.root) return GossipReason::not_after_parent;
   if (const BlockTree::Node* parent = tree_.find(block.parent_root)) {
     if (parent->slot >= block.slot) return GossipReason::not_after_parent;
+    if (!fork_choice_->contains(block.parent_root)) return GossipReason::conflicts_final;
   }
   if (const CachedBlock* parent = cache_.find(block.parent_root)) {
     if (parent->block.slot >= block.slot) return GossipReason::not_after_parent;
@@ -116,12 +119,32 @@ bool Chain::is_future(const Now& now, Slot slot) const {
 void Chain::keep_for_later(const Now& now, GossipBlock&& event) {
   const Slot slot = event.block.slot;
   const bool near = slot - current_slot(now.wall) <= config_.limits.future_slots;
-  if (!near || future_.size() >= config_.limits.future_blocks) {
+  if (!near || !make_future_room(event.sender)) {
     ++stats_.future_refused;
     return;
   }
   const std::pair<Slot, Root> key{slot, event.block.root};
   if (future_.emplace(key, std::move(event)).second) ++stats_.future_kept;
+}
+
+// Each sender has its share; when all is taken, who has most gives way to who has less.
+bool Chain::make_future_room(PeerHandle sender) {
+  const Limits& limits = config_.limits;
+  std::map<PeerHandle, uint32_t> shares;
+  for (const auto& [key, kept] : future_) ++shares[kept.sender];
+  const uint32_t own = shares[sender];
+  if (own >= limits.future_per_peer) return false;
+  if (future_.size() < limits.future_blocks) return true;
+  const auto most =
+      std::max_element(shares.begin(), shares.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most->second <= own + 1) return false;
+  const auto last = std::find_if(future_.rbegin(), future_.rend(), [&](const auto& kept) {
+    return kept.second.sender == most->first;
+  });
+  future_.erase(std::next(last).base());
+  ++stats_.future_refused;
+  return true;
 }
 
 void Chain::release_future(const Now& now) {

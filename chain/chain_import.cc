@@ -6,9 +6,7 @@
 
 namespace beamline::chain {
 
-Slot Chain::reached() const {
-  return std::max(tree_.highest_slot_tip().slot, cache_.highest_connected());
-}
+Slot Chain::reached() const { return std::max(tree_.highest_slot(), cache_.highest_connected()); }
 
 bool Chain::is_connected(const Root& root) const {
   if (tree_.contains(root)) return true;
@@ -48,6 +46,7 @@ Chain::Take Chain::take(const Now& now, CachedBlock incoming) {
   if (pending_.find(root) != nullptr) pending_.erase(root);  // arrived
   const bool in_tree = tree_.contains(block.parent_root);
   const bool connected = is_connected(block.parent_root);
+  incoming.arrived = now.wall;
   incoming.state = in_tree ? State::ready : connected ? State::connected : State::orphan;
   const CachedBlock& cached = cache_.insert(std::move(incoming));
   reject_early_children(cached.block);
@@ -137,17 +136,23 @@ void Chain::disconnect_descendants(const Root& root) {
 // ---- Importing.
 
 // In the order of slots, as far as the client takes them: a drain, not a recursion.
-void Chain::import_ready() {
+void Chain::import_ready(const Now& now) {
   while (CachedBlock* block = cache_.lowest_ready()) {
     if (!commands_.room()) {
       deferred_ = true;
       return;
     }
-    if (config_.import == ChainConfig::Import::ask) {
+    if (!fork_choice_->contains(block->block.parent_root)) {
+      // What became final meanwhile left its branch behind.
+      const Root root = block->block.root;
+      ++stats_.dropped_final;
+      drop_descendants(root, GossipReason::dropped, stats_.dropped_final);
+      drop(root, GossipReason::dropped);
+    } else if (config_.import == ChainConfig::Import::ask) {
       if (imports_.size() >= config_.limits.imports_in_flight) return;
       start_import(*block);
     } else {
-      finish_import(block->block.root);
+      finish_import(now, block->block.root, PostState{});
     }
   }
 }
@@ -159,15 +164,16 @@ void Chain::start_import(CachedBlock& block) {
   commands_.push(ImportBlock{block.import, block.origin, block.block});
 }
 
-void Chain::finish_import(Root root) {
+void Chain::finish_import(const Now& now, Root root, const PostState& post) {
   CachedBlock cached = *cache_.find(root);
   const BlockInfo& block = cached.block;
   const BlockTree::Node* parent = tree_.find(block.parent_root);
-  if (parent == nullptr || parent->slot >= block.slot) {
-    // The tree was pruned past it meanwhile.
+  const bool placed = parent != nullptr && parent->slot < block.slot;
+  if (!placed || !make_tree_room() || !tell_block(cached, post)) {
+    // The tree was pruned past it meanwhile, or there is no room for it.
+    if (!placed) ++stats_.dropped_below_anchor;
     drop_descendants(root, GossipReason::dropped, stats_.dropped_below_anchor);
     drop(root, GossipReason::dropped);
-    ++stats_.dropped_below_anchor;
     return;
   }
   for (const Root& child_root : cache_.children(root)) {
@@ -175,10 +181,8 @@ void Chain::finish_import(Root root) {
     cache_.set_state(child, State::ready);
   }
   cache_.erase(root);
-  const BlockTree::Tip before = tree_.highest_slot_tip();
-  const bool head_changed = tree_.insert(block);
+  tree_.insert(block);
   store_->put(block);
-  for (const Root& pruned : tree_.last_pruned()) store_->erase(pruned);
   ++stats_.imported;
   if (cached.origin == Origin::gossip) ++stats_.imported_by_gossip;
   if (cached.origin == Origin::by_root) ++stats_.imported_by_root;
@@ -186,17 +190,21 @@ void Chain::finish_import(Root root) {
   settle_verdict(cached, GossipReason::verified);
   commands_.push(BlockImported{root, block.parent_root, block.slot, cached.origin, cached.batch,
                                cached.sender});
-  if (head_changed) say_head(before);
+  release_votes(now, root);
 }
 
-void Chain::say_head(const BlockTree::Tip& before) {
-  const BlockTree::Tip head = tree_.highest_slot_tip();
-  const BlockTree::Node* node = tree_.find(head.root);
-  // The usual case needs no walk: the new head is a child of the old one.
-  const bool reorg = node->parent_root != before.root && !tree_.is_ancestor(before.root, head.root);
-  ++stats_.head_changes;
-  if (reorg) ++stats_.reorgs;
-  commands_.push(HeadChanged{head.root, head.slot, before.root, reorg});
+// The lowest slots are forgotten where the fork choice has no use for them.
+bool Chain::make_tree_room() {
+  if (!tree_.full()) return true;
+  update_head();
+  while (tree_.full()) {
+    if (!fork_choice_->may_forget(tree_.floor()) || tree_.floor() >= tree_.head().slot) {
+      ++stats_.tree_refused;
+      return false;
+    }
+    store_->erase(tree_.forget_lowest());
+  }
+  return true;
 }
 
 void Chain::on(const Now& now, ImportVerdict&& event) {
@@ -211,7 +219,8 @@ void Chain::on(const Now& now, ImportVerdict&& event) {
   BL_CHECK(block != nullptr && block->state == State::importing);
   switch (event.verdict) {
     case Verdict::valid:
-      finish_import(root);
+      finish_import(now, root, event.post);
+      take_block_votes(event);
       return;
     case Verdict::invalid_bytes:
       reject_bytes(now, root);

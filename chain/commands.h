@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "chain/block.h"
+#include "chain/fork_choice.h"
 
 namespace beamline::chain {
 
@@ -66,8 +67,12 @@ enum class GossipReason : uint8_t {
   invalid_bytes,     // reject: these very bytes were found invalid, now or before
   invalid_block,     // reject: the block was found invalid, now or before
   invalid_parent,    // reject: an ancestor was found invalid
+  block_unknown,     // ignore: a vote whose block is not here; kept until it comes
+  old_vote,          // ignore: a vote that counts no more
+  invalid_vote,      // reject: a vote that contradicts itself or the tree, or is badly signed
+  conflicts_final,   // reject: what is final is not among its ancestors
 };
-inline constexpr size_t kGossipReasons = 13;
+inline constexpr size_t kGossipReasons = 17;
 const char* name(GossipResult result);
 const char* name(GossipReason reason);
 struct GossipVerdict {
@@ -86,7 +91,7 @@ struct PublishBlock {
 // Why a peer's score changed. All but `useful` lower it, or are told without a change.
 enum class Conduct : uint8_t {
   useful,            // an answer that brought what was asked for
-  invalid_gossip,    // a block that is rejected
+  invalid_gossip,    // a block or a vote that is rejected
   invalid_block,     // an answer with an invalid block
   unrequested_root,  // a chunk that was not asked for
   duplicate_chunk,   // the same block twice in one answer
@@ -130,6 +135,13 @@ struct BlockImported {
   uint32_t batch = 0;  // roots or slots of the request that brought it; 0 for gossip
   PeerHandle peer;     // who sent it
 };
+// Verify this vote's signature; the newest come first. Answered by VoteVerdict, in any order.
+struct VerifyVote {
+  VoteId id = 0;
+  Vote vote;
+};
+
+// At the end of a turn, from the fork choice.
 struct HeadChanged {
   Root root;
   Slot slot = 0;
@@ -137,8 +149,23 @@ struct HeadChanged {
   bool reorg = false;  // the new head does not descend from the previous one
 };
 
+// Answered by JustifiedBalances. Until then the former balances count.
+struct JustifiedChanged {
+  Checkpoint checkpoint;
+};
+// What conflicts with it is forgotten. In lean it may go back with the head.
+struct FinalizedChanged {
+  Checkpoint checkpoint;
+};
+// The payload of the justified block, or of one below it, is invalid: no head can be right. The
+// client must stop and tell its user (sync/optimistic.md, "Re-Orgs").
+struct JustifiedInvalid {
+  Root root;
+};
+
 using Command = std::variant<RequestByRoot, RequestByRange, CancelRequest, RespondChunk, RespondEnd,
                              RespondError, GossipVerdict, PublishBlock, ReportPeer, DisconnectPeer,
-                             ImportBlock, BlockImported, HeadChanged>;
+                             ImportBlock, BlockImported, HeadChanged, VerifyVote, JustifiedChanged,
+                             FinalizedChanged, JustifiedInvalid>;
 
 }  // namespace beamline::chain

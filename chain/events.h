@@ -2,11 +2,13 @@
 // Decoding, decompressing and hashing are done before.
 #pragma once
 
+#include <optional>
 #include <variant>
 #include <vector>
 
 #include "base/error.h"
 #include "chain/block.h"
+#include "chain/fork_choice.h"
 
 namespace beamline::chain {
 
@@ -20,6 +22,18 @@ struct GossipBlock {
 // A block of our own: imported as one from the mesh is, and published. Its parent is known.
 struct OwnBlock {
   BlockInfo block;
+};
+
+// A vote from the mesh: an attestation, or an aggregate of them. Answered by exactly one
+// GossipVerdict with the same id. The decoder has resolved committees into validators.
+struct GossipVote {
+  PeerHandle sender;
+  VerdictId verdict = 0;
+  Vote vote{};
+};
+// A vote that the client vouches for: of its own validators, or verified elsewhere.
+struct OwnVote {
+  Vote vote{};
 };
 
 // One block of an answer to our request, whole and decoded.
@@ -110,6 +124,34 @@ const char* name(Verdict verdict);
 struct ImportVerdict {
   ImportId import = 0;
   Verdict verdict = Verdict::valid;
+  // Of a valid block, for the fork choice; HighestSlot needs none of it.
+  PostState post{};
+  std::vector<Vote> votes{};                    // in its body
+  std::vector<ValidatorIndex> equivocations{};  // of the attester slashings in its body
+};
+
+// What the client's verification says of a vote: valid, invalid_bytes or try_again (dropped). The
+// vote comes back with it.
+struct VoteVerdict {
+  VoteId id = 0;
+  Verdict verdict = Verdict::valid;
+  Vote vote{};
+};
+// The answer to JustifiedChanged (fork_choice.h, on_justified_balances).
+struct JustifiedBalances {
+  Checkpoint justified;
+  std::vector<uint64_t> balances;
+  uint64_t total_active = 0;
+};
+// Validators that signed contradicting votes.
+struct Equivocation {
+  std::vector<ValidatorIndex> validators;
+};
+// What the execution engine says of the payload of an imported block (fork_choice.h, on_payload).
+struct PayloadVerdict {
+  Root root;
+  Execution execution = Execution::valid;
+  std::optional<Hash256> latest_valid;
 };
 
 // Nothing but the time. Send it when poll_timeout() passes.
@@ -118,6 +160,7 @@ struct Tick {};
 using Event =
     std::variant<GossipBlock, OwnBlock, ChunkReceived, TransferProgress, RequestEnded,
                  RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot, IncomingByRange,
-                 IncomingByHead, ResponseWritten, IncomingCancelled, ImportVerdict, Tick>;
+                 IncomingByHead, ResponseWritten, IncomingCancelled, ImportVerdict, Tick,
+                 GossipVote, OwnVote, VoteVerdict, JustifiedBalances, Equivocation, PayloadVerdict>;
 
 }  // namespace beamline::chain

@@ -66,6 +66,7 @@ enum class VoteResult : uint8_t {
   inconsistent,   // it contradicts itself or the tree: never valid
   too_many,       // a validator beyond the limit
 };
+inline constexpr size_t kVoteResults = 7;
 const char* name(VoteResult result);
 
 class ForkChoice {

@@ -37,11 +37,18 @@ struct Limits {
   uint64_t cached_bytes = 256u << 20;
   uint32_t cached_per_peer = 512;  // by gossip; what we asked for is bounded by the asking
   uint32_t future_blocks = 64;
+  uint32_t future_per_peer = 8;
   uint64_t future_slots = 2;                     // beyond this, a block of the future is not kept
   Duration clock_disparity = milliseconds(500);  // phase0 MAXIMUM_GOSSIP_CLOCK_DISPARITY
   uint32_t imports_in_flight = 64;
   uint32_t import_retries = 32;
   uint32_t invalid_blocks = 1024;
+
+  // Votes. A buffer that is full lets the oldest go; a sender has an eighth of it.
+  uint32_t votes_waiting = 16384;        // for verification, and as many to be applied
+  uint32_t votes_pending = 4096;         // for a block that is not here
+  uint32_t votes_in_verification = 256;  // with the client
+  uint32_t votes_per_turn = 4096;        // applied, whatever comes in: blocks are not starved
 
   // Peers.
   uint32_t peers = 256;

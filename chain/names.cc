@@ -77,6 +77,14 @@ const char* name(GossipReason reason) {
       return "invalid_block";
     case GossipReason::invalid_parent:
       return "invalid_parent";
+    case GossipReason::block_unknown:
+      return "block_unknown";
+    case GossipReason::old_vote:
+      return "old_vote";
+    case GossipReason::invalid_vote:
+      return "invalid_vote";
+    case GossipReason::conflicts_final:
+      return "conflicts_final";
   }
   return "?";
 }

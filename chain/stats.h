@@ -26,6 +26,20 @@ struct Stats {
   uint64_t head_changes = 0;
   uint64_t reorgs = 0;
 
+  uint64_t justified_changes = 0;
+  uint64_t finalized_changes = 0;
+
+  // Votes.
+  uint64_t gossip_votes = 0;
+  uint64_t own_votes = 0;
+  uint64_t votes_in_blocks = 0;
+  std::array<uint64_t, kVoteResults> votes{};  // by VoteResult, when they were applied
+  uint64_t votes_pending = 0;                  // kept until their block came
+  uint64_t votes_refused = 0;                  // the sender had its share of the buffer
+  uint64_t votes_evicted = 0;                  // Limits::votes_waiting
+  uint64_t votes_pending_evicted = 0;          // Limits::votes_pending
+  uint64_t fork_choice_refused = 0;  // blocks that the fork choice did not take, and other words
+
   // Requests.
   uint64_t requests_by_root = 0;
   uint64_t roots_requested = 0;
@@ -56,10 +70,12 @@ struct Stats {
   uint64_t dropped_invalid = 0;
   uint64_t dropped_invalid_ancestor = 0;
   uint64_t dropped_below_anchor = 0;
+  uint64_t dropped_final = 0;  // they conflict with what is final
+  uint64_t tree_refused = 0;   // Limits::tree_blocks, and nothing may be forgotten
   uint64_t dropped_import_retries = 0;
   uint64_t future_kept = 0;
-  uint64_t future_refused = 0;
-  uint64_t invalid_hits = 0;  // bytes that had been found invalid came again
+  uint64_t future_refused = 0;  // Limits::future_blocks, future_per_peer, future_slots
+  uint64_t invalid_hits = 0;    // bytes that had been found invalid came again
 
   // Peers.
   uint64_t peers_refused = 0;  // Limits::peers

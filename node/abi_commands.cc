@@ -108,6 +108,20 @@ struct Describe {
     out.slot = c.slot;
     out.result = c.reorg ? 1 : 0;
   }
+  void checkpoint(uint32_t kind, const chain::Checkpoint& checkpoint) const {
+    out.kind = kind;
+    out.root = root_of(checkpoint.root);
+    out.count = checkpoint.number;
+  }
+  void operator()(const chain::JustifiedChanged& c) const {
+    checkpoint(BL_COMMAND_JUSTIFIED_CHANGED, c.checkpoint);
+  }
+  void operator()(const chain::FinalizedChanged& c) const {
+    checkpoint(BL_COMMAND_FINALIZED_CHANGED, c.checkpoint);
+  }
+  // No event of this interface leads to these: kind 0, which a host skips.
+  void operator()(const chain::VerifyVote&) const {}
+  void operator()(const chain::JustifiedInvalid&) const {}
 };
 
 }  // namespace

@@ -403,19 +403,21 @@ int32_t bl_push_tick(bl_producer* producer, uint64_t interval);
 /* ---- Commands */
 
 /* What the core wants done. Which fields mean something stands with each; the others are zero. */
-#define BL_COMMAND_REQUEST_BY_ROOT 1  /* peer, id, roots: ask for these, in one request */
-#define BL_COMMAND_REQUEST_BY_RANGE 2 /* peer, id, slot, count */
-#define BL_COMMAND_CANCEL_REQUEST 3   /* peer, id: over on our side; reset its stream */
-#define BL_COMMAND_RESPOND_CHUNK 4    /* peer, id (serve), slot, bytes (SSZ) */
-#define BL_COMMAND_RESPOND_END 5      /* peer, id */
-#define BL_COMMAND_RESPOND_ERROR 6    /* peer, id, result (the code on the wire), bytes (text) */
-#define BL_COMMAND_GOSSIP_VERDICT 7   /* peer, id (message), result (BL_GOSSIP_*), reason */
-#define BL_COMMAND_PUBLISH 8          /* root, bytes (SSZ) */
-#define BL_COMMAND_REPORT_PEER 9      /* peer, reason; result: its score now */
-#define BL_COMMAND_DISCONNECT 10      /* peer, reason: close it, then bl_push_peer_down */
-#define BL_COMMAND_IMPORT 11          /* peer 0; id, root, parent_root, slot, proposer, bytes */
-#define BL_COMMAND_IMPORTED 12        /* peer, root, parent_root, slot, count (of its batch) */
-#define BL_COMMAND_HEAD_CHANGED 13    /* root, slot, parent_root (previous head), result: reorg */
+#define BL_COMMAND_REQUEST_BY_ROOT 1    /* peer, id, roots: ask for these, in one request */
+#define BL_COMMAND_REQUEST_BY_RANGE 2   /* peer, id, slot, count */
+#define BL_COMMAND_CANCEL_REQUEST 3     /* peer, id: over on our side; reset its stream */
+#define BL_COMMAND_RESPOND_CHUNK 4      /* peer, id (serve), slot, bytes (SSZ) */
+#define BL_COMMAND_RESPOND_END 5        /* peer, id */
+#define BL_COMMAND_RESPOND_ERROR 6      /* peer, id, result (the code on the wire), bytes (text) */
+#define BL_COMMAND_GOSSIP_VERDICT 7     /* peer, id (message), result (BL_GOSSIP_*), reason */
+#define BL_COMMAND_PUBLISH 8            /* root, bytes (SSZ) */
+#define BL_COMMAND_REPORT_PEER 9        /* peer, reason; result: its score now */
+#define BL_COMMAND_DISCONNECT 10        /* peer, reason: close it, then bl_push_peer_down */
+#define BL_COMMAND_IMPORT 11            /* peer 0; id, root, parent_root, slot, proposer, bytes */
+#define BL_COMMAND_IMPORTED 12          /* peer, root, parent_root, slot, count (of its batch) */
+#define BL_COMMAND_HEAD_CHANGED 13      /* root, slot, parent_root (previous head), result: reorg */
+#define BL_COMMAND_JUSTIFIED_CHANGED 14 /* root; count: the epoch, in lean the slot */
+#define BL_COMMAND_FINALIZED_CHANGED 15 /* likewise; what conflicts with it is forgotten */
 
 #define BL_GOSSIP_ACCEPT 0
 #define BL_GOSSIP_IGNORE 1

@@ -37,7 +37,7 @@ void EmbeddedCore::end_of_turn(Now) {
 void EmbeddedCore::write_stats() {
   const chain::Chain& chain = core_->chain();
   const chain::Stats& counted = core_->chain().stats();
-  const auto head = chain.highest_slot_tip();
+  const auto head = chain.head();
   stats_.write({.events = core_->stats().events,
                 .commands = core_->stats().commands,
                 .commands_waited = core_->stats().commands_requeued,

@@ -363,9 +363,17 @@ void Network::execute(chain::Command&& command) {
       self.status_.head_slot = c.slot;
     }
     void operator()(chain::PublishBlock&& c) { self.publish(c.signed_bytes); }
-    void operator()(chain::ReportPeer&&) {}     // the core keeps the score
-    void operator()(chain::ImportBlock&&) {}    // the core's own business
-    void operator()(chain::BlockImported&&) {}  // likewise
+    void operator()(chain::FinalizedChanged&& c) {
+      self.status_.finalized_root = c.checkpoint.root;
+      self.status_.finalized_epoch = c.checkpoint.number;
+    }
+    // The core's and the client's own business.
+    void operator()(chain::ReportPeer&&) {}
+    void operator()(chain::ImportBlock&&) {}
+    void operator()(chain::BlockImported&&) {}
+    void operator()(chain::VerifyVote&&) {}
+    void operator()(chain::JustifiedChanged&&) {}
+    void operator()(chain::JustifiedInvalid&&) {}
   };
   std::visit(Executor{*this, now}, std::move(command));
 }

@@ -20,7 +20,7 @@ struct Cost {
 Cost catch_up(size_t gap, size_t peers, bool by_status, size_t block_size = 100) {
   ChainConfig config = make_config();
   Sim sim(1, config);
-  sim.know(make_chain(sim.chain.highest_slot_tip().root, 1, gap, block_size));
+  sim.know(make_chain(sim.chain.head().root, 1, gap, block_size));
   for (size_t i = 0; i < peers; ++i) sim.add_peer();
   const BlockInfo tip = make_block(sim.canonical.back().root, gap + 1);
   if (by_status) {
@@ -81,7 +81,7 @@ TEST(Gap, LargeBlocksMakeSmallWindows) {
 
 TEST(Gap, OfAFewSlotsGoesByRoot) {
   Sim sim(1);
-  sim.know(make_chain(sim.chain.highest_slot_tip().root, 1, 3));
+  sim.know(make_chain(sim.chain.head().root, 1, 3));
   sim.add_peer();
   const BlockInfo tip = make_block(sim.canonical.back().root, 4);
   sim.gossip(sim.peers[0], tip);
@@ -93,7 +93,7 @@ TEST(Gap, OfAFewSlotsGoesByRoot) {
 
 TEST(Gap, OrphansByGossipMeanwhileAreNotFetched) {
   Sim sim(1);
-  sim.know(make_chain(sim.chain.highest_slot_tip().root, 1, 310));
+  sim.know(make_chain(sim.chain.head().root, 1, 310));
   sim.add_peer();
   sim.add_peer();
   for (size_t i = 300; i < 310; ++i) sim.gossip(sim.peers[i % 2], sim.canonical[i]);
@@ -105,7 +105,7 @@ TEST(Gap, OrphansByGossipMeanwhileAreNotFetched) {
 
 TEST(Gap, AnswersThatAreCutShortByTheServerAreContinued) {
   Sim sim(1);
-  sim.know(make_chain(sim.chain.highest_slot_tip().root, 1, 400));
+  sim.know(make_chain(sim.chain.head().root, 1, 400));
   sim.add_peer().reply_blocks = 20;
   sim.status(sim.peers[0]);
   ASSERT_TRUE(sim.run(seconds(60), [&] { return sim.head_is(sim.canonical.back()); }));
@@ -116,7 +116,7 @@ TEST(Gap, AnswersThatAreCutShortByTheServerAreContinued) {
 TEST(Gap, SkippedSlotsAreNoFault) {
   Sim sim(1);
   std::vector<BlockInfo> sparse;
-  Root parent = sim.chain.highest_slot_tip().root;
+  Root parent = sim.chain.head().root;
   for (Slot slot = 1; slot < 1000; slot += slot < 300 ? 3 : 150) {
     sparse.push_back(make_block(parent, slot));
     parent = sparse.back().root;
@@ -133,7 +133,7 @@ TEST(Gap, SkippedSlotsAreNoFault) {
 // A tree of forks that are too deep for one answer each: by root, one step a round trip.
 TEST(Gap, AForkIsWalkedByRoot) {
   Sim sim(1);
-  sim.know(make_chain(sim.chain.highest_slot_tip().root, 1, 50));
+  sim.know(make_chain(sim.chain.head().root, 1, 50));
   sim.add_peer();
   sim.status(sim.peers[0]);
   ASSERT_TRUE(sim.run(seconds(10), [&] { return sim.head_is(sim.canonical.back()); }));

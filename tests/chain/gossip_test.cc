@@ -45,7 +45,7 @@ TEST(Gossip, AnOrphanIsIgnoredAndKept) {
   EXPECT_EQ(bench.chain.cache().size(), 1u);
   bench.gossip(kPeerA, parent);  // comes by gossip before the answer does
   bench.turn();
-  EXPECT_EQ(bench.chain.highest_slot_tip().slot, 2u);
+  EXPECT_EQ(bench.chain.head().slot, 2u);
   EXPECT_EQ(bench.chain.pending().size(), 0u);
 }
 
@@ -66,14 +66,14 @@ TEST(Gossip, TheSlotsOfTheFutureWaitForTheirTime) {
   EXPECT_EQ(bench.chain.stats().future_refused, 1u);
   EXPECT_EQ(bench.chain.poll_timeout(), bench.now.mono + milliseconds(500));
   bench.run(milliseconds(499));
-  EXPECT_EQ(bench.chain.highest_slot_tip().slot, 0u);
+  EXPECT_EQ(bench.chain.head().slot, 0u);
   bench.run(milliseconds(2));
-  EXPECT_EQ(bench.chain.highest_slot_tip().root, next.root);
+  EXPECT_EQ(bench.chain.head().root, next.root);
   // Within the clock disparity it is no future.
   bench.pass(milliseconds(100));
   bench.gossip(kPeerA, make_block(next.root, now + 2));
   bench.run(seconds(1));
-  EXPECT_EQ(bench.chain.highest_slot_tip().slot, now + 2);
+  EXPECT_EQ(bench.chain.head().slot, now + 2);
 }
 
 TEST(Gossip, WhatIsKnownOldOrFromNobodyIsIgnored) {
@@ -121,7 +121,7 @@ TEST(Gossip, ASecondProposalThatOthersBuildOnIsFetched) {
   bench.chunk(requests[0], twin);
   bench.end(requests[0]);
   bench.turn();
-  EXPECT_EQ(bench.chain.highest_slot_tip().slot, 4u);
+  EXPECT_EQ(bench.chain.head().slot, 4u);
   EXPECT_EQ(bench.chain.stats().reorgs, 1u);
 }
 

@@ -15,7 +15,7 @@ void check_liar(Manner manner, bool by_range, bool charged) {
   config.range_sync = by_range;
   config.import = ChainConfig::Import::ask;
   Sim sim(1, config);
-  const Root genesis = sim.chain.highest_slot_tip().root;
+  const Root genesis = sim.chain.head().root;
   std::vector<BlockInfo> last;
   if (by_range) {
     sim.know(make_chain(genesis, 1, 100));

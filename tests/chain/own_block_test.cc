@@ -20,7 +20,7 @@ TEST(OwnBlock, IsPublishedImportedAndTheHead) {
   const auto imported = bench.said<BlockImported>();
   ASSERT_EQ(imported.size(), 1u);
   EXPECT_EQ(imported[0].origin, Origin::own);
-  EXPECT_EQ(bench.chain.highest_slot_tip().root, block.root);
+  EXPECT_EQ(bench.chain.head().root, block.root);
   EXPECT_TRUE(bench.said<GossipVerdict>().empty());
   EXPECT_EQ(bench.chain.stats().own_blocks, 1u);
 }

@@ -83,7 +83,7 @@ Outcome run_once(uint64_t seed, ChainConfig::Import import) {
   const size_t behind = sim.rng.below(400);
   const size_t live = 20 + sim.rng.below(60);
   std::vector<BlockInfo> blocks;
-  Root parent = sim.chain.highest_slot_tip().root;
+  Root parent = sim.chain.head().root;
   Slot slot = 0;
   for (size_t i = 0; i < behind + live; ++i) {
     slot += 1 + (sim.rng.chance(1, 8) ? sim.rng.below(4) : 0);

@@ -93,7 +93,7 @@ class Sim {
     }
     return done();
   }
-  bool head_is(const BlockInfo& block) const { return chain.highest_slot_tip().root == block.root; }
+  bool head_is(const BlockInfo& block) const { return chain.head().root == block.root; }
 
   void give(Event event) {
     if (!chain.handle(now, std::move(event)).has_value()) {

@@ -66,7 +66,7 @@ class SimNode final : public CoreObserver {
   sim::SimReactor& network_reactor() {
     return network_reactor_ == nullptr ? *core_reactor_ : *network_reactor_;
   }
-  chain::BlockTree::Tip head() { return chain().highest_slot_tip(); }
+  chain::BlockTree::Tip head() { return chain().head(); }
   // Kept after stop().
   const chain::Stats& chain_stats() { return running_ ? chain().stats() : core_->stats(); }
   const NetworkStats& network_stats() { return running_ ? network().stats() : network_->stats(); }
