@@ -125,6 +125,10 @@ void AesCtr::process(MutableBytes data) {
   if (!data.empty()) update(context_, data.data(), data.data(), data.size());
 }
 
+void AesCtr::restart(const AesBlockBytes& initial_counter) {
+  BL_CHECK(EVP_EncryptInit_ex2(context_, nullptr, nullptr, initial_counter.data(), nullptr) == 1);
+}
+
 void aes_ctr(Bytes key, const AesBlockBytes& initial_counter, MutableBytes data) {
   thread_local OwnedContext small;
   thread_local OwnedContext large;

@@ -66,6 +66,8 @@ class AesCtr {
 
   // Encrypts or decrypts (the same) in place.
   void process(MutableBytes data);
+  // Begins anew under the same key, which is not expanded again.
+  void restart(const AesBlockBytes& initial_counter);
 
  private:
   evp_cipher_ctx_st* context_;
