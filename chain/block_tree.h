@@ -46,6 +46,8 @@ class BlockTree {
   // The lowest slot that is here. Nothing at or below it can be added.
   Slot floor() const { return by_slot_.begin()->first; }
   size_t size() const { return nodes_.size(); }
+  // By rising slot, then root.
+  const std::set<std::pair<Slot, Root>>& by_slot() const { return by_slot_; }
   uint64_t pruned() const { return pruned_; }
 
   // In the chain of the head?

@@ -58,12 +58,14 @@ Status Chain::handle(const Now& now, Event&& event) {
     ++stats_.events_refused;
     return local_error(Code::full, "chain commands");
   }
+  now_ = now.mono;
   fork_choice_->on_tick(now.wall);
   std::visit([&](auto&& what) { on(now, std::move(what)); }, std::move(event));
   return {};
 }
 
 void Chain::end_of_turn(const Now& now) {
+  now_ = now.mono;
   deferred_ = false;
   fork_choice_->on_tick(now.wall);
   expire_requests(now);
@@ -183,7 +185,7 @@ void Chain::charge(PeerHandle handle, Conduct conduct) {
   Peer* peer = peers_.find(handle);
   if (peer == nullptr || peer->leaving) return;
   ++stats_.charges;
-  commands_.push(peers_.report(*peer, conduct));
+  commands_.push(peers_.report(*peer, conduct, now_));
   if (peer->score > 0) return;
   peer->leaving = true;
   ++stats_.disconnects;
@@ -193,7 +195,7 @@ void Chain::charge(PeerHandle handle, Conduct conduct) {
 void Chain::reward(PeerHandle handle) {
   Peer* peer = peers_.find(handle);
   if (peer == nullptr || peer->leaving) return;
-  commands_.push(peers_.report(*peer, Conduct::useful));
+  commands_.push(peers_.report(*peer, Conduct::useful, now_));
 }
 
 // ---- What peers ask us.

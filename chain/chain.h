@@ -80,6 +80,8 @@ class Chain {
 
   // As the fork choice had it at the end of the last turn.
   BlockTree::Tip head() const { return tree_.head(); }
+  // Where the tree began: genesis or the checkpoint block that was trusted.
+  const BlockInfo& anchor() const { return config_.anchor; }
   // The slot of the wall clock; 0 before genesis.
   Slot current_slot(WallTime wall) const;
 
@@ -93,6 +95,11 @@ class Chain {
   const ForkChoice& fork_choice() const { return *fork_choice_; }
   const Limits& limits() const { return config_.limits; }
   const Stats& stats();
+  // What waits, besides what the parts above tell.
+  size_t imports_in_flight() const { return imports_.size(); }
+  size_t future_blocks() const { return future_.size(); }
+  size_t serves() const { return server_.size(); }
+  size_t commands() const { return commands_.size(); }
   // Nothing is wanted, in flight or waiting.
   bool idle() const;
 
@@ -252,6 +259,7 @@ class Chain {
   uint64_t routed_pending_ = 0;
   uint64_t routed_range_ = 0;
   Slot routed_reached_ = 0;
+  MonoTime now_{};         // of the event or turn that is handled
   bool deferred_ = false;  // work was left because the command queue is nearly full
 };
 

@@ -104,6 +104,7 @@ enum class Conduct : uint8_t {
   undecodable,       // an answer that does not decode, or an error code that makes no sense
   bad_request,       // asked us for something that the protocol does not allow
 };
+inline constexpr size_t kConducts = 13;
 const char* name(Conduct conduct);
 struct ReportPeer {
   PeerHandle peer;

@@ -36,7 +36,10 @@ const Peer* PeerTable::at(uint32_t index) const {
   return it == peers_.end() ? nullptr : &it->second;
 }
 
-ReportPeer PeerTable::report(Peer& peer, Conduct conduct) {
+ReportPeer PeerTable::report(Peer& peer, Conduct conduct, MonoTime now) {
+  ++peer.conducts[static_cast<size_t>(conduct)];
+  peer.last_reason = conduct;
+  peer.last_change = now;
   const int32_t change = conduct == Conduct::useful ? limits_.score_reward : -limits_.score_penalty;
   peer.score = std::clamp(peer.score + change, 0, limits_.score_max);
   return {peer.handle, conduct, change, peer.score};

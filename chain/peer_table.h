@@ -2,6 +2,7 @@
 // to them. Not thread safe. References stay valid until the peer is removed.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 
@@ -25,6 +26,10 @@ struct Peer {
   bool leaving = false;    // told to disconnect; gets nothing more
   std::optional<PeerStatus> status;
   TokenBucket serve_bucket;  // of what we serve it, in blocks
+  // How its score came about: how often by Conduct, and the last change.
+  std::array<uint32_t, kConducts> conducts{};
+  std::optional<Conduct> last_reason;
+  MonoTime last_change{};
 };
 
 class PeerTable {
@@ -41,7 +46,7 @@ class PeerTable {
   const Peer* at(uint32_t index) const;
 
   // Applies a reward or a penalty. Returns the report to give.
-  ReportPeer report(Peer& peer, Conduct conduct);
+  ReportPeer report(Peer& peer, Conduct conduct, MonoTime now);
   // May it be asked now?
   bool available(const Peer& peer, MonoTime now) const {
     return !peer.leaving && peer.in_flight < limits_.requests_per_peer && peer.not_before <= now;

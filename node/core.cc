@@ -3,9 +3,11 @@
 #include <algorithm>
 
 namespace beamline::node {
-Core::Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer)
+Core::Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer,
+           const CoreOptions& options)
     : reactor_(reactor),
       observer_(observer),
+      options_(options),
       chain_(std::move(config)),
       timer_([](Timer&) {}, nullptr),
       again_([](Ready&) {}, nullptr) {
@@ -39,6 +41,7 @@ void Core::add_own_block(chain::BlockInfo block) {
 }
 
 void Core::apply(chain::Event&& event) {
+  changed_ = true;
   // Full only while its commands wait to be polled, and we can always take them.
   while (true) {
     const Status taken = chain_.handle(reactor_.now(), std::move(event));
@@ -55,6 +58,8 @@ void Core::end_of_turn(Now now) {
   const bool collected = ready();
   if (collected) collect();
   send();
+  submit();
+  publish(now);
   if (!ready()) ++stats_.pauses;
   if (!collected && ready()) reactor_.post(again_);
   MonoTime next = chain_.poll_timeout();
@@ -63,13 +68,21 @@ void Core::end_of_turn(Now now) {
     // Paused, the chain's deadlines wait for room as its events do.
     next = ready() ? std::min(next, retry) : retry;
   }
+  if (changed_) next = std::min(next, next_snapshot_);
   reactor_.arm(timer_, next == MonoTime::never() ? next : std::max(next, now.mono));
 }
 
 void Core::collect() {
   while (auto command = chain_.poll_command()) {
     ++stats_.commands;
-    if (!observe(*command)) outbox_.push_back(std::move(*command));
+    changed_ = true;
+    if (observe(*command)) continue;
+    auto* job = std::get_if<chain::ImportBlock>(&*command);
+    if (job != nullptr && workers_ != nullptr) {
+      jobs_.push_back(std::move(*job));
+    } else {
+      outbox_.push_back(std::move(*command));
+    }
   }
   stats_.outbox_peak = std::max<uint64_t>(stats_.outbox_peak, outbox_.size());
 }
@@ -82,6 +95,31 @@ bool Core::observe(const chain::Command& command) {
   }
   if (const auto* head = std::get_if<chain::HeadChanged>(&command)) observer_.on_head(*head);
   return false;
+}
+
+// A full pool re-queues. No timer is needed: it is full only while workers have jobs, and each
+// result is an event that brings us here again. At most Limits::imports_in_flight wait here.
+void Core::submit() {
+  while (!jobs_.empty()) {
+    if (workers_->submit(std::move(jobs_.front())) == PushResult::full) {
+      ++stats_.jobs_requeued;
+      return;
+    }
+    jobs_.pop_front();
+  }
+}
+
+void Core::publish(Now now) {
+  if (!changed_ || now.mono < next_snapshot_) return;
+  next_snapshot_ = now.mono + options_.snapshot_interval;
+  ++sequence_;
+  const bool published = snapshots_.publish([&](chain::Snapshot& out) {
+    out.sequence = sequence_;
+    chain::take_snapshot(chain_, now, options_.snapshot, out);
+  });
+  if (published) changed_ = false;
+  stats_.snapshots = snapshots_.published();
+  stats_.snapshots_skipped = snapshots_.skipped();
 }
 
 // A full queue out of the core re-queues; it never waits.

@@ -1,12 +1,14 @@
 // The core: the chain on its reactor. Takes events through its inbox (or directly, when the network
-// shares its reactor), and once a turn, when all of them are applied, lets the chain flush and
-// hands its commands to the network.
+// shares its reactor), and once a turn, when all of them are applied, lets the chain flush, hands
+// its commands to the network and its jobs to the workers, and publishes a snapshot.
 #pragma once
 
 #include <deque>
 
 #include "chain/chain.h"
+#include "chain/snapshot.h"
 #include "loop/inbox_port.h"
+#include "loop/published.h"
 #include "loop/reactor.h"
 #include "node/ports.h"
 
@@ -21,13 +23,24 @@ class CoreObserver {
   virtual void on_peer(const chain::PeerHandle&, bool /*up*/) {}
 };
 
+struct CoreOptions {
+  // The least time between two snapshots; one is published when something happened since the last.
+  Duration snapshot_interval = milliseconds(100);
+  chain::SnapshotLimits snapshot;
+};
+
 struct CoreStats {
   uint64_t events = 0;
   uint64_t commands = 0;
   uint64_t commands_requeued = 0;  // the network's inbox was full
   uint64_t outbox_peak = 0;
-  uint64_t pauses = 0;  // turns that ended without room for events
+  uint64_t pauses = 0;         // turns that ended without room for events
+  uint64_t jobs_requeued = 0;  // the worker pool was full
+  uint64_t snapshots = 0;
+  uint64_t snapshots_skipped = 0;  // readers held all the others
 };
+
+using Snapshots = Published<chain::Snapshot>;
 
 class Core final : public TurnHook, public InboxReceiver<chain::Event> {
  public:
@@ -35,11 +48,15 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   static constexpr size_t kOutboxLimit = 4096;
 
   // REQUIRES: on the reactor's thread.
-  Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer);
+  Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer,
+       const CoreOptions& options = {});
   ~Core() override;
 
   // Before the first turn.
   void set_network(NetworkPort& network) { network_ = &network; }
+  // Where ImportBlock goes, in the mode ChainConfig::Import::ask; without it, to the network port.
+  // Before the first turn.
+  void set_workers(WorkPort& workers) { workers_ = &workers; }
   // From the inbox, or from a network on the same reactor.
   void on_message(chain::Event& event) override;
   // While kOutboxLimit commands wait for the network, events stay in the inbox: what is out of
@@ -56,18 +73,29 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   const chain::Chain& chain() const { return chain_; }
   chain::Chain& chain() { return chain_; }
   const CoreStats& stats() const { return stats_; }
+  // The latest state, for other threads; the first after the first turn.
+  Snapshots::Reader snapshots() const { return snapshots_.reader(); }
 
  private:
   void apply(chain::Event&& event);
   void collect();
   bool observe(const chain::Command& command);
   void send();
+  void submit();
+  void publish(Now now);
 
   Reactor& reactor_;
   CoreObserver& observer_;
+  const CoreOptions options_;
   NetworkPort* network_ = nullptr;
+  WorkPort* workers_ = nullptr;
   chain::Chain chain_;
-  std::deque<chain::Command> outbox_;  // in order; what the network had no room for yet
+  std::deque<chain::Command> outbox_;    // in order; what the network had no room for yet
+  std::deque<chain::ImportBlock> jobs_;  // in order; what the pool had no room for yet
+  Snapshots snapshots_;
+  uint64_t sequence_ = 0;  // of the last snapshot
+  MonoTime next_snapshot_{};
+  bool changed_ = true;  // since then
   Timer timer_;
   Ready again_;
   CoreStats stats_;

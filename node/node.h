@@ -22,6 +22,9 @@ class Node {
   // are on their way or the node does not run.
   bool publish(SharedBytes signed_block);
 
+  // The state of the chain, for any thread; after start(). A reader may outlive the node.
+  Snapshots::Reader snapshots() const { return core_.snapshots(); }
+
   PeerId peer_id() const { return PeerId::from_public_key(identity_.public_key()); }
   // After start(): where we listen, if we do.
   Endpoint listening() const { return listening_; }

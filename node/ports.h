@@ -35,4 +35,13 @@ class NetworkPort {
   virtual Duration retry_after() const { return milliseconds(1); }
 };
 
+// Threads that may block: they take blocks to verify and import. Called on the core's thread; the
+// result comes back as an ImportVerdict.
+class WorkPort {
+ public:
+  virtual ~WorkPort() = default;
+  // Unless `ok`, the job is as it was: the core keeps it and tries again in its next turn.
+  virtual PushResult submit(chain::ImportBlock&& job) = 0;
+};
+
 }  // namespace beamline::node

@@ -71,13 +71,22 @@ void NetworkProgram::end_of_turn(Now) {
 // ---- The core
 
 Status CoreProgram::on_start(Reactor& reactor) {
-  core_ = std::make_unique<Core>(reactor, chain_config(options_.spec), observer_);
+  chain::ChainConfig config = chain_config(options_.spec);
+  if (options_.client != nullptr) config.import = chain::ChainConfig::Import::ask;
+  core_ = std::make_unique<Core>(reactor, std::move(config), observer_, options_.core);
+  snapshots_ = core_->snapshots();
   if (options_.network_thread) {
     inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
     network_port_ = InboxNetworkPort::make(network_.gate(), options_.network_link_nodes);
     if (network_port_ == nullptr) return local_error(Code::closed, "network");
     core_->set_network(*network_port_);
-    return {};
+    if (options_.client == nullptr) return {};
+    core_->set_workers(workers_);
+    return workers_.start(options_.workers, inbox_->gate(), *options_.client);
+  }
+  // A reactor has one inbox, and here it is the network's.
+  if (options_.client != nullptr) {
+    return local_error(Code::not_supported, "client without a network thread");
   }
   if (Status started = network_.on_start(reactor); !started) return started;
   direct_core_.set_core(*core_);
@@ -88,6 +97,7 @@ Status CoreProgram::on_start(Reactor& reactor) {
 }
 
 void CoreProgram::on_stop(Reactor& reactor) {
+  workers_.stop();
   if (!options_.network_thread) network_.on_stop(reactor);
   inbox_.reset();
   if (core_ != nullptr) stats_ = core_->chain().stats();

@@ -14,6 +14,7 @@
 
 #include "loop/reactor_thread.h"
 #include "node/links.h"
+#include "node/worker_pool.h"
 
 namespace beamline::node {
 
@@ -25,6 +26,11 @@ struct NodeOptions {
   uint32_t network_link_nodes = 8192;  // commands on their way to the network
   bool network_thread = true;          // false: the network shares the core's reactor
   ReactorThread::MakeBackend make_backend = nullptr;
+  CoreOptions core;
+  // Who verifies and imports blocks, on threads of its own; null: what builds on the chain is
+  // taken. Needs the network thread. Outlives the node.
+  BlockClient* client = nullptr;
+  WorkerPoolOptions workers;
 };
 
 // How starting the network went; written by its thread.
@@ -85,6 +91,8 @@ class CoreProgram final : public ReactorProgram {
 
   // With two reactors, after on_start(); any thread.
   CoreInbox::Gate gate() const { return inbox_->gate(); }
+  // After on_start(), any thread, also after on_stop().
+  Snapshots::Reader snapshots() const { return snapshots_; }
   // On the reactor's thread, from on_start() to on_stop().
   Core& core() { return *core_; }
   // After on_stop().
@@ -97,8 +105,10 @@ class CoreProgram final : public ReactorProgram {
   std::unique_ptr<Core> core_;
   std::unique_ptr<InboxPort<chain::Event>> inbox_;
   std::unique_ptr<InboxNetworkPort> network_port_;
+  WorkerPool workers_;
   DirectCorePort direct_core_;
   DirectNetworkPort direct_network_;
+  Snapshots::Reader snapshots_;
   chain::Stats stats_;
 };
 

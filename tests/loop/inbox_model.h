@@ -43,6 +43,8 @@ enum class Mutation : uint8_t {
   plain_push,       // so does a push
   relaxed_return,   // the producer learns without acquire which nodes are home
   relaxed_release,  // the last holder of a block does not see what the other did
+  relaxed_add,      // what is counted up orders nothing
+  plain_add,        // is looked at, and then stored
 };
 
 constexpr rl::memory_order order_of(std::memory_order order) {
@@ -100,6 +102,16 @@ class ModelAtomic {
     }
     return atomic_.compare_exchange_strong(expected, value, order_of(success), info_of(at),
                                            order_of(failure), info_of(at));
+  }
+  T fetch_add(T value, std::memory_order order, At at = At::current()) {
+    if (kMutation == Mutation::relaxed_add) order = std::memory_order::relaxed;
+    if (kMutation == Mutation::plain_add) {
+      const T seen = atomic_.load(order_of(std::memory_order::acquire), info_of(at));
+      atomic_.store(static_cast<T>(seen + value), order_of(std::memory_order::release),
+                    info_of(at));
+      return seen;
+    }
+    return atomic_.fetch_add(value, order_of(order), info_of(at));
   }
   T fetch_sub(T value, std::memory_order order, At at = At::current()) {
     if (kMutation == Mutation::relaxed_release) order = std::memory_order::relaxed;
