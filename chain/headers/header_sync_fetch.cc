@@ -1,0 +1,306 @@
+// What is asked of whom, and what the answers are worth.
+#include <algorithm>
+
+#include "base/check.h"
+#include "chain/headers/header_sync.h"
+#include "codec/rlp.h"
+#include "crypto/keccak.h"
+
+namespace beamline::chain {
+
+// ---- Peers
+
+HeaderSync::Peer* HeaderSync::find(PeerHandle handle) {
+  const auto it = peers_.find(handle);
+  return it == peers_.end() ? nullptr : &it->second;
+}
+
+void HeaderSync::peer_up(Now now, PeerHandle handle) {
+  if (ignore()) return;
+  if (peers_.size() >= config_.limits.peers) {
+    ++stats_.peers_refused;
+    return;
+  }
+  Peer peer;
+  peer.handle = handle;
+  peer.probe_at = now.mono;
+  peers_.emplace(handle, peer);
+}
+
+void HeaderSync::peer_down(Now, PeerHandle handle) {
+  if (ignore() || peers_.erase(handle) == 0) return;
+  for (auto it = pending_.begin(); it != pending_.end();) {
+    const Pending pending = it->second;
+    const bool of_peer = pending.peer == handle;
+    it = of_peer ? pending_.erase(it) : std::next(it);
+    if (of_peer) release(pending);
+  }
+}
+
+void HeaderSync::charge(Peer& peer, HeaderFault fault, bool drop) {
+  ++stats_.faults[static_cast<size_t>(fault)];
+  const PeerHandle handle = peer.handle;
+  commands_.push_back(ChargeHeaderPeer{handle, fault, drop});
+  if (!drop) return;
+  ++stats_.peers_dropped;
+  peer_down({}, handle);
+}
+
+void HeaderSync::strike(Now now, Peer& peer, HeaderFault fault) {
+  peer.rate /= 4;
+  ++peer.strikes;
+  peer.not_before = now.mono + peer.strikes * config_.limits.timeout_min;
+  charge(peer, fault, peer.strikes >= config_.limits.strikes);
+}
+
+// The range of a request that is over is free again.
+void HeaderSync::release(const Pending& pending) {
+  const auto it = ranges_.find(pending.first);
+  if (!pending.probe && it != ranges_.end()) it->second.request = 0;
+}
+
+void HeaderSync::measure(Now now, Peer& peer, const Pending& pending, size_t count) {
+  const Duration took = std::max(now.mono - pending.sent, microseconds(1));
+  peer.round_trip = peer.round_trip == Duration{} ? took : (peer.round_trip * 3 + took) / 4;
+  const double rate = static_cast<double>(count) / to_seconds(took);
+  peer.rate = peer.rate == 0 ? rate : 0.75 * peer.rate + 0.25 * rate;
+  peer.strikes = 0;
+}
+
+// ---- The probe: who has the head?
+
+void HeaderSync::probe(Now now) {
+  for (auto& [handle, peer] : peers_) {
+    if (peer.has_head || peer.probing || peer.probe_at > now.mono) continue;
+    peer.probing = true;
+    peer.probe_at = now.mono + config_.limits.probe_again;
+    const HeaderRequestId id = next_request_++;
+    ++stats_.requests;
+    pending_.emplace(id, Pending{.peer = handle,
+                                 .probe = true,
+                                 .sent = now.mono,
+                                 .deadline = now.mono + config_.limits.timeout_first});
+    commands_.push_back(RequestHeaders{.peer = handle, .request = id, .hash = head_, .count = 1});
+  }
+}
+
+// Not to have the head is no fault: it may be on its way.
+void HeaderSync::take_probe(Now now, Peer& peer, SharedBytes list) {
+  auto run = check_run(0, 1, std::move(list));
+  if (!run) {
+    if (run.error().code != Code::missing) charge(peer, HeaderFault::undecodable, true);
+    return;
+  }
+  // Another header is either a lie, or the answer about a head that moved meanwhile.
+  if (run->hashes.front() != head_) return;
+  peer.has_head = true;
+  progress_ = now.mono;
+  if (head_run_) return;
+  head_run_ = std::move(*run);
+  const uint64_t number = head_run_->first;
+  if (tip_.number < number && number - tip_.number < config_.limits.full_sync_below &&
+      stats_.headers_committed == 0) {
+    finish(HeaderSyncEnd::switch_to_full_sync, HeaderSyncFailure::none, tip_.number + 1);
+  }
+}
+
+// ---- Answers
+
+void HeaderSync::answered(Now now, PeerHandle handle, HeaderRequestId request, SharedBytes list) {
+  if (ignore()) return;
+  const auto it = pending_.find(request);
+  Peer* peer = find(handle);
+  if (it == pending_.end() || peer == nullptr || it->second.peer != handle) {
+    ++stats_.late_answers;
+    return;
+  }
+  const Pending pending = it->second;
+  pending_.erase(it);
+  if (pending.probe) {
+    peer->probing = false;
+    return take_probe(now, *peer, std::move(list));
+  }
+  --peer->in_flight;
+  take_range(now, *peer, pending, std::move(list));
+}
+
+void HeaderSync::take_range(Now now, Peer& peer, const Pending& pending, SharedBytes list) {
+  const auto it = ranges_.find(pending.first);
+  if (it == ranges_.end()) {  // taken back meanwhile
+    ++stats_.late_answers;
+    return;
+  }
+  it->second.request = 0;
+  auto run = check_run(pending.first, pending.count, std::move(list));
+  if (!run) {
+    const bool empty = run.error().code == Code::missing && run.error().offset == 0;
+    if (empty) return strike(now, peer, HeaderFault::empty);
+    const bool decoded = std::string_view(run.error().field) != "headers";
+    return charge(peer, decoded ? HeaderFault::bad_header : HeaderFault::undecodable, true);
+  }
+  stats_.headers_received += run->size();
+  measure(now, peer, pending, run->size());
+  // A part is welcome; the rest is asked for again.
+  const auto got = static_cast<uint32_t>(run->size());
+  if (got < it->second.count) {
+    ranges_.emplace(pending.first + got, Range{.count = it->second.count - got});
+    it->second.count = got;
+  }
+  it->second.from = peer.handle;
+  it->second.run = std::move(*run);
+}
+
+// Decodes, hashes, and checks each header beside the one before it. `first` 0: any number.
+// Error field "headers": the list itself; missing: there is none.
+Result<HeaderRun> HeaderSync::check_run(uint64_t first, uint32_t most, SharedBytes list) const {
+  HeaderRun run;
+  run.bytes = std::move(list);
+  auto items = rlp::parse_list(run.bytes.bytes(), "headers");
+  if (!items) return std::unexpected(items.error());
+  if (items->at_end()) return bad_input(Code::missing, "headers");
+  while (!items->at_end()) {
+    if (run.encodings.size() == most) return bad_input(Code::too_long, "headers");
+    const auto item = items->next("headers");
+    if (!item) return std::unexpected(item.error());
+    run.encodings.push_back(item->encoding);
+  }
+  run.hashes.resize(run.encodings.size());
+  keccak256_many(run.encodings, run.hashes);
+  for (size_t i = 0; i < run.size(); ++i) {
+    const auto header = ExecutionHeader::decode(run.encodings[i]);
+    if (!header) return std::unexpected(header.error());
+    if (i == 0) {
+      if (first != 0 && header->number != first) return bad_input(Code::mismatch, "number");
+      run.first = header->number;
+    } else if (Status fits = check_header(config_.forks, run.last, *header); !fits) {
+      return std::unexpected(fits.error());
+    }
+    run.last = ParentHeader::of(*header, run.hashes[i]);
+  }
+  return run;
+}
+
+void HeaderSync::request_failed(Now now, PeerHandle handle, HeaderRequestId request) {
+  if (ignore()) return;
+  const auto it = pending_.find(request);
+  Peer* peer = find(handle);
+  if (it == pending_.end() || peer == nullptr || it->second.peer != handle) {
+    ++stats_.late_answers;
+    return;
+  }
+  const Pending pending = it->second;
+  pending_.erase(it);
+  if (pending.probe) {
+    peer->probing = false;
+    return;
+  }
+  --peer->in_flight;
+  release(pending);
+  strike(now, *peer, HeaderFault::failed);
+}
+
+void HeaderSync::expire(Now now) {
+  std::vector<HeaderRequestId> late;
+  for (const auto& [id, pending] : pending_) {
+    if (pending.deadline <= now.mono) late.push_back(id);
+  }
+  for (const HeaderRequestId id : late) {
+    const auto it = pending_.find(id);
+    if (it == pending_.end()) continue;  // went with its peer
+    const Pending pending = it->second;
+    pending_.erase(it);
+    Peer* peer = find(pending.peer);
+    BL_CHECK(peer != nullptr);
+    if (pending.probe) {
+      peer->probing = false;
+    } else {
+      --peer->in_flight;
+      release(pending);
+      strike(now, *peer, HeaderFault::stalled);
+    }
+  }
+}
+
+// ---- Requests
+
+uint32_t HeaderSync::scratch_room() const {
+  uint64_t used = 0;
+  for (const auto& [first, range] : ranges_) used += range.count;
+  return static_cast<uint32_t>(config_.limits.scratch_headers -
+                               std::min<uint64_t>(used, config_.limits.scratch_headers));
+}
+
+bool HeaderSync::gave_opinion(PeerHandle peer) const {
+  return std::any_of(opinions_.begin(), opinions_.end(),
+                     [&](const Opinion& opinion) { return opinion.peer == peer; });
+}
+
+// The lowest range to the fastest idle peer, and so on.
+void HeaderSync::fetch(Now now) {
+  if (!head_run_ || rewinding_) return;
+  std::vector<Peer*> idle;
+  for (auto& [handle, peer] : peers_) {
+    const bool free = peer.has_head && peer.in_flight < config_.limits.requests_per_peer;
+    if (free && peer.not_before <= now.mono) idle.push_back(&peer);
+  }
+  std::stable_sort(idle.begin(), idle.end(), [](const Peer* a, const Peer* b) {
+    return a->in_flight != b->in_flight ? a->in_flight < b->in_flight : a->rate > b->rate;
+  });
+  uint32_t room = scratch_room();
+  auto range = ranges_.begin();
+  for (uint32_t round = 0; round < config_.limits.requests_per_peer; ++round) {
+    for (Peer* peer : idle) {
+      if (peer->in_flight >= config_.limits.requests_per_peer) continue;
+      while (range != ranges_.end() && (range->second.request != 0 || range->second.run)) ++range;
+      if (range != ranges_.end()) {
+        if (range->first == tip_.number + 1 && gave_opinion(peer->handle)) continue;
+        send(now, *peer, range->first, range->second.count);
+        continue;
+      }
+      const uint64_t end = head_run_->first;  // the head itself is here
+      if (frontier_ >= end || room == 0) return;
+      const uint32_t wanted =
+          peer->rate == 0 ? config_.limits.request_first : config_.limits.request_max;
+      const auto count =
+          static_cast<uint32_t>(std::min<uint64_t>(std::min(wanted, room), end - frontier_));
+      ranges_.emplace(frontier_, Range{.count = count});
+      room -= count;
+      send(now, *peer, std::exchange(frontier_, frontier_ + count), count);
+    }
+  }
+}
+
+void HeaderSync::send(Now now, Peer& peer, uint64_t first, uint32_t count) {
+  const HeaderSyncLimits& limits = config_.limits;
+  Range& range = ranges_.at(first);
+  const HeaderRequestId id = next_request_++;
+  range.request = id;
+  ++peer.in_flight;
+  ++stats_.requests;
+  stats_.scratch_peak =
+      std::max<uint64_t>(stats_.scratch_peak, limits.scratch_headers - scratch_room());
+  const Duration patience =
+      peer.round_trip == Duration{}
+          ? limits.timeout_first
+          : std::clamp(3 * peer.round_trip, limits.timeout_min, limits.timeout_max);
+  pending_.emplace(id, Pending{.peer = peer.handle,
+                               .first = first,
+                               .count = count,
+                               .sent = now.mono,
+                               .deadline = now.mono + patience});
+  commands_.push_back(
+      RequestHeaders{.peer = peer.handle, .request = id, .number = first, .count = count});
+}
+
+void HeaderSync::set_deadline(Now now) {
+  if (finished_) return;
+  MonoTime next = progress_ + config_.limits.stalled;
+  for (const auto& [id, pending] : pending_) next = std::min(next, pending.deadline);
+  for (const auto& [handle, peer] : peers_) {
+    if (!peer.has_head && !peer.probing) next = std::min(next, peer.probe_at);
+    if (peer.not_before > now.mono) next = std::min(next, peer.not_before);
+  }
+  next_deadline_ = next;
+}
+
+}  // namespace beamline::chain

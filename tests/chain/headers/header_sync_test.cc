@@ -1,0 +1,369 @@
+// The header pipeline, property by property: see the promises in chain/headers/header_sync.h.
+#include "tests/chain/headers/sync_world.h"
+
+namespace beamline::chain {
+namespace {
+
+using namespace beamline::chain::testing;
+
+HeaderSyncConfig config_with(const std::function<void(HeaderSyncLimits&)>& change) {
+  HeaderSyncConfig config;
+  config.limits.full_sync_below = 0;
+  change(config.limits);
+  return config;
+}
+HeaderSyncConfig plain() {
+  return config_with([](HeaderSyncLimits&) {});
+}
+
+void expect_synced(const SyncWorld& world) {
+  ASSERT_TRUE(world.finished.has_value());
+  EXPECT_EQ(world.finished->end, HeaderSyncEnd::synced) << name(world.finished->failure);
+  ASSERT_EQ(world.updates.size(), 1u);
+  EXPECT_EQ(world.updates[0].hash, world.chain.hashes.back());
+  EXPECT_EQ(world.updates[0].number, world.chain.head());
+  EXPECT_EQ(world.requests_after_end, 0u);
+  world.expect_canonical();
+}
+
+TEST(HeaderSync, HonestPeersAreAskedSideBySide) {
+  SyncWorld world(1, 20'000, plain());
+  for (int i = 0; i < 10; ++i) world.add_peer(HeaderManner::honest, milliseconds(100));
+  world.start();
+  const MonoTime start = world.now.mono;
+  ASSERT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  const double took = to_seconds(world.now.mono - start);
+  // One peer, one request at a time: 20 round trips at the least, and the first are small.
+  std::printf("20,000 headers of 10 peers at 100 ms: %.2f s\n", took);
+  EXPECT_LT(took, 1.0);
+  EXPECT_EQ(world.sync->stats().headers_received + 1, 20'000u);  // each once; the head by its hash
+  for (const uint64_t faults : world.sync->stats().faults) EXPECT_EQ(faults, 0u);
+}
+
+TEST(HeaderSync, MemoryIsBounded) {
+  SyncWorld world(2, 20'000, config_with([](HeaderSyncLimits& limits) {
+                    limits.scratch_headers = 4096;
+                    limits.batch_headers = 512;
+                    limits.channel_batches = 3;
+                    limits.stores_in_flight = 2;
+                  }));
+  for (int i = 0; i < 20; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
+  world.batch_time = milliseconds(30);
+  world.start();
+  ASSERT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  const HeaderSyncStats& stats = world.sync->stats();
+  EXPECT_LE(stats.scratch_peak, 4096u);
+  EXPECT_LE(world.channel_peak, 3u);
+  std::printf("peak: %lu headers in the scratch, %lu bytes not stored yet, %zu batches\n",
+              static_cast<unsigned long>(stats.scratch_peak),
+              static_cast<unsigned long>(stats.bytes_peak), world.channel_peak);
+}
+
+TEST(HeaderSync, TheFirstBatchIsAnnouncedLongBeforeTheLast) {
+  SyncWorld world(3, 30'000, plain());
+  for (int i = 0; i < 1; ++i) world.add_peer(HeaderManner::honest, milliseconds(100));
+  world.start();
+  const MonoTime start = world.now.mono;
+  ASSERT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  const Duration whole = world.last_batch - start;
+  EXPECT_LT((world.first_batch - start) * 2, whole);
+}
+
+TEST(HeaderSync, AStateDownloadThatTakesItsTimeHoldsBackTheEndAndNothingElse) {
+  const auto run = [](Duration batch_time) {
+    SyncWorld world(3, 20'000, plain());
+    for (int i = 0; i < 2; ++i) world.add_peer(HeaderManner::honest, milliseconds(200));
+    world.batch_time = batch_time;
+    world.start();
+    const MonoTime start = world.now.mono;
+    Duration stored{};
+    EXPECT_TRUE(world.run(seconds(600), [&] {
+      if (stored == Duration{} && !world.heads.empty()) stored = world.now.mono - start;
+      return false;
+    }));
+    expect_synced(world);
+    return std::pair(to_seconds(stored), to_seconds(world.now.mono - start));
+  };
+  const auto [head_fast, end_fast] = run(milliseconds(1));
+  const auto [head_slow, end_slow] = run(milliseconds(500));
+  EXPECT_EQ(head_fast, head_slow);
+  EXPECT_LT(end_fast, head_fast + 0.1);
+  EXPECT_GT(end_slow, end_fast + 1);
+}
+
+// ---- Liars
+
+class HeaderLiars : public ::testing::TestWithParam<HeaderManner> {};
+
+TEST_P(HeaderLiars, AreFoundAndTheSyncEnds) {
+  SyncWorld world(4, 12'000, plain());
+  world.add_peer(GetParam(), milliseconds(20));  // the fastest
+  for (int i = 0; i < 6; ++i) world.add_peer(HeaderManner::honest, milliseconds(80));
+  world.start();
+  ASSERT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  EXPECT_EQ(world.dropped(HeaderManner::honest), 0u);
+  // Who only is of no use is charged, and goes if there is time for it.
+  const bool lies = GetParam() == HeaderManner::garbage || GetParam() == HeaderManner::broken ||
+                    GetParam() == HeaderManner::forging;
+  if (lies) {
+    EXPECT_EQ(world.dropped(GetParam()), 1u);
+  }
+  uint64_t charges = 0;
+  for (const uint64_t faults : world.sync->stats().faults) charges += faults;
+  EXPECT_EQ(charges > 0, GetParam() != HeaderManner::slow);
+}
+INSTANTIATE_TEST_SUITE_P(Manners, HeaderLiars,
+                         ::testing::Values(HeaderManner::slow, HeaderManner::stalling,
+                                           HeaderManner::empty, HeaderManner::garbage,
+                                           HeaderManner::broken, HeaderManner::forging,
+                                           HeaderManner::failing));
+
+TEST(HeaderSync, APeerWithoutTheHeadIsNotAskedForMore) {
+  SyncWorld world(5, 3000, plain());
+  world.start();
+  const PeerHandle behind{77, 1};
+  world.sync->peer_up(world.now, behind);
+  world.sync->end_of_turn(world.now);
+  auto probe = world.sync->poll_command();
+  ASSERT_TRUE(probe.has_value());
+  const auto& request = std::get<RequestHeaders>(*probe);
+  EXPECT_EQ(request.hash, world.chain.hashes.back());
+  const std::vector<uint8_t> none{0xc0};
+  world.sync->answered(world.now, behind, request.request, SharedBytes::copy(none));
+  world.sync->end_of_turn(world.now);
+  EXPECT_FALSE(world.sync->poll_command().has_value());
+}
+
+TEST(HeaderSync, UnsolicitedAndLateAnswersChangeNothing) {
+  SyncWorld world(6, 100, plain());
+  const PeerHandle peer = world.add_peer(HeaderManner::honest, milliseconds(10));
+  world.start();
+  const std::vector<uint8_t> bytes{0xc1, 0x80};
+  world.sync->answered(world.now, peer, 999, SharedBytes::copy(bytes));
+  world.sync->answered(world.now, {5, 5}, 1, SharedBytes::copy(bytes));
+  EXPECT_EQ(world.sync->stats().late_answers, 2u);
+  ASSERT_TRUE(world.run(seconds(60)));
+  expect_synced(world);
+}
+
+// ---- Ends
+
+TEST(HeaderSync, AShortWayIsLeftToFullSync) {
+  HeaderSyncConfig config;
+  SyncWorld world(7, 9'000, config);
+  world.add_peer(HeaderManner::honest, milliseconds(10));
+  world.start();
+  ASSERT_TRUE(world.run(seconds(60)));
+  EXPECT_EQ(world.finished->end, HeaderSyncEnd::switch_to_full_sync);
+  EXPECT_EQ(world.finished->from, 1u);
+  EXPECT_TRUE(world.updates.empty());
+  EXPECT_EQ(world.sync->stats().requests, 1u);  // the probe
+}
+
+TEST(HeaderSync, AnAbortIsNeverSyncedAndTakesNothingBack) {
+  SyncWorld world(8, 20'000, plain());
+  for (int i = 0; i < 4; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
+  world.start();
+  world.run(seconds(60), [&] { return world.sync->durable_next() > 5000; });
+  const uint64_t before = world.log->checkpointed();
+  world.sync->abort(world.now);
+  ASSERT_TRUE(world.run(seconds(60)));
+  EXPECT_EQ(world.finished->end, HeaderSyncEnd::failed);
+  EXPECT_EQ(world.finished->failure, HeaderSyncFailure::aborted);
+  EXPECT_TRUE(world.updates.empty());
+  EXPECT_GE(world.log->checkpointed(), before);
+  EXPECT_EQ(world.requests_after_end, 0u);
+  const uint64_t counted = world.sync->stats().events_after_end;
+  world.sync->peer_up(world.now, {50, 1});
+  world.sync->move_head(world.now, Hash256{});
+  world.sync->end_of_turn(world.now);
+  EXPECT_FALSE(world.sync->poll_command().has_value());
+  EXPECT_EQ(world.sync->stats().events_after_end, counted + 2);
+}
+
+TEST(HeaderSync, WithoutPeersItFailsAndDoesNotHang) {
+  SyncWorld world(9, 100, plain());
+  world.start();
+  ASSERT_TRUE(world.run(seconds(1000)));
+  EXPECT_EQ(world.finished->end, HeaderSyncEnd::failed);
+  EXPECT_EQ(world.finished->failure, HeaderSyncFailure::no_peers);
+}
+
+TEST(HeaderSync, AStoreThatFailsIsAFailedSync) {
+  SyncWorld world(10, 20'000, plain());
+  world.add_peer(HeaderManner::honest, milliseconds(10));
+  world.start();
+  world.disk.fail_after(8);
+  ASSERT_TRUE(world.run(seconds(60)));
+  EXPECT_EQ(world.finished->failure, HeaderSyncFailure::storage);
+  EXPECT_TRUE(world.updates.empty());
+}
+
+// ---- Reorgs and moves of the head
+
+TEST(HeaderSync, TheHeadMovesOn) {
+  SyncWorld world(11, 30'000, plain());
+  for (int i = 0; i < 2; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
+  world.start();
+  for (int move = 0; move < 4; ++move) {
+    const uint64_t until = world.sync->tip().number + 2000;
+    ASSERT_FALSE(world.run(seconds(60), [&] { return world.sync->tip().number >= until; }));
+    world.reorg(world.chain.head(), 500);
+  }
+  ASSERT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  EXPECT_EQ(world.sync->stats().walk_backs, 0u);
+  EXPECT_EQ(world.dropped(HeaderManner::honest), 0u);
+}
+
+TEST(HeaderSync, AReorgIsWalkedBackByWhatIsHere) {
+  SyncWorld world(12, 10'000, plain());
+  for (int i = 0; i < 4; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
+  world.start();
+  world.run(seconds(60), [&] { return world.sync->tip().number >= 8000; });
+  world.reorg(world.sync->tip().number - 700, 5000);
+  ASSERT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  EXPECT_GE(world.sync->stats().walk_backs, 1u);
+  EXPECT_LE(world.sync->stats().walk_backs, 5u);
+  EXPECT_EQ(world.dropped(HeaderManner::honest), 0u);
+}
+
+TEST(HeaderSync, ASixthReorgFailsTheSync) {
+  SyncWorld world(13, 60'000, plain());
+  for (int i = 0; i < 2; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
+  world.start();
+  for (int reorgs = 0; reorgs < 8 && !world.finished; ++reorgs) {
+    const uint64_t until = world.sync->tip().number + 2500;
+    world.run(seconds(60), [&] { return world.sync->tip().number >= until; });
+    if (world.finished) break;
+    const uint64_t tip = world.sync->tip().number;
+    world.reorg(tip - 10, world.chain.head() + 10 - tip);
+  }
+  ASSERT_TRUE(world.run(seconds(600)));
+  EXPECT_EQ(world.finished->end, HeaderSyncEnd::failed);
+  EXPECT_EQ(world.finished->failure, HeaderSyncFailure::reorg);
+  EXPECT_EQ(world.sync->stats().walk_backs, 6u);
+  EXPECT_TRUE(world.updates.empty());
+}
+
+// What is stored is of a branch that nobody has any more, from far below the last checkpoint on.
+TEST(HeaderSync, AnAncestorBelowTheLastCheckpointIsSyncedFrom) {
+  SyncWorld world(14, 6000, plain());
+  for (int i = 0; i < 3; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
+  world.start();
+  ASSERT_TRUE(world.run(seconds(60)));
+  ASSERT_EQ(world.log->checkpointed(), 6001u);
+  world.finished.reset();
+  world.updates.clear();
+  world.announced_next = 0;
+  world.chain = world.chain.fork(world.config.forks, 5500, 2000, 99);
+  world.crash();
+  world.start();
+  ASSERT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+}
+
+TEST(HeaderSync, AHeadBelowWhatIsStoredTakesTheRestBack) {
+  SyncWorld world(15, 3000, plain());
+  world.add_peer(HeaderManner::honest, milliseconds(20));
+  world.start();
+  ASSERT_TRUE(world.run(seconds(60)));
+  world.finished.reset();
+  world.updates.clear();
+  world.announced_next = 0;
+  world.chain = world.chain.fork(world.config.forks, 2000, 0, 1);
+  world.crash();
+  world.start();
+  ASSERT_TRUE(world.run(seconds(60)));
+  expect_synced(world);
+}
+
+// ---- Crashes
+
+TEST(HeaderSync, ACrashAtAnyStepGoesOnWithoutAGap) {
+  uint64_t resumed = 0;
+  for (uint64_t step = 1; step < 60; ++step) {
+    SCOPED_TRACE(step);
+    SyncWorld world(step, 3000, config_with([](HeaderSyncLimits& limits) {
+                      limits.batch_headers = 100;
+                      limits.request_first = limits.request_max = 60;
+                    }));
+    for (int i = 0; i < 3; ++i) world.add_peer(HeaderManner::honest, milliseconds(20));
+    world.start();
+    const uint64_t stop = world.turns + step;
+    if (world.run(seconds(60), [&] { return world.turns >= stop; }) || world.finished) break;
+    const uint64_t acknowledged = world.log->checkpointed();
+    world.crash();
+    world.announced_next = 0;
+    world.start();
+    EXPECT_GE(world.log->next(), acknowledged);
+    if (world.log->next() > 1) ++resumed;
+    ASSERT_TRUE(world.run(seconds(60)));
+    expect_synced(world);
+  }
+  EXPECT_GT(resumed, 10u);
+}
+
+// ---- Everything at once
+
+struct Weather {
+  uint64_t length = 0;
+  size_t peers = 0;
+};
+
+void run_weather(uint64_t seed, const Weather& weather) {
+  SCOPED_TRACE("replay: BEAMLINE_SEED=" + std::to_string(seed));
+  Rng rng(seed);
+  SyncWorld world(seed, weather.length,
+                  config_with([](HeaderSyncLimits& limits) { limits.batch_headers = 512; }));
+  for (size_t i = 0; i < weather.peers; ++i) {
+    HeaderManner manner = HeaderManner::honest;
+    if (rng.chance(5, 100)) manner = HeaderManner::stalling;
+    if (rng.chance(2, 100)) manner = HeaderManner::forging;
+    if (rng.chance(2, 100)) manner = static_cast<HeaderManner>(1 + rng.below(7));
+    if (i < 3) manner = HeaderManner::honest;
+    world.add_peer(manner, milliseconds(20 + static_cast<int64_t>(rng.below(280))));
+  }
+  world.start();
+  const uint64_t events = 1 + rng.below(4);
+  uint64_t reorgs = 0;
+  for (uint64_t i = 0; i < events && !world.finished; ++i) {
+    const uint64_t stop = world.turns + 5 + rng.below(60);
+    if (world.run(seconds(600), [&] { return world.turns >= stop; }) || world.finished) break;
+    switch (rng.below(3)) {
+      case 0:
+        world.crash();
+        world.announced_next = 0;
+        world.start();
+        break;
+      case 1:
+        world.reorg(world.chain.head(), 1 + rng.below(200));
+        break;
+      default:
+        if (world.sync->tip().number < 200 || ++reorgs > 2) break;
+        world.reorg(world.sync->tip().number - rng.below(100), 300 + rng.below(300));
+        break;
+    }
+  }
+  ASSERT_TRUE(world.run(seconds(3000)));
+  expect_synced(world);
+  EXPECT_EQ(world.dropped(HeaderManner::honest), 0u);
+}
+
+TEST(HeaderSync, LiarsStallsReorgsMovesAndCrashesAtOnce) {
+  const char* set = std::getenv("BEAMLINE_SEED");
+  const uint64_t first = set != nullptr ? std::strtoull(set, nullptr, 10) : 1;
+  const bool soak = std::getenv("BEAMLINE_LONG") != nullptr;
+  for (uint64_t seed = first; seed < first + (set != nullptr ? 1 : soak ? 400 : 25); ++seed) {
+    run_weather(seed, {.length = 4000 + 100 * (seed % 30), .peers = 10 + seed % 20});
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace beamline::chain
