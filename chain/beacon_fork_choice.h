@@ -1,0 +1,141 @@
+// The beacon chain's fork choice: LMD-GHOST from the justified checkpoint over the viable branches,
+// with proposer boost, unrealised justification, equivocations and execution status. The client
+// supplies post-states, verified votes, balances and the engine's word (chain/fork_choice.h).
+//
+// Source: consensus-specs phase0/fork-choice.md, bellatrix/fork-choice.md, sync/optimistic.md, as
+// of fulu. tests/chain/beacon_oracle.h is the same, literally.
+//
+// head() is one pass over the tree if anything changed since, and free if not. Neither it nor the
+// application of a vote allocates, but for a validator that was never seen before. Not thread safe.
+#pragma once
+
+#include "chain/fork_choice.h"
+#include "chain/proto_array.h"
+
+namespace beamline::chain {
+
+struct BeaconConfig {
+  WallTime genesis_time{};
+  Duration slot_duration = seconds(12);
+  uint64_t slots_per_epoch = 32;
+  uint64_t proposer_score_boost = 40;  // percent of a slot's committee weight
+  // A block is timely before this part of its slot, in ten-thousandths (ATTESTATION_DUE_BPS).
+  uint64_t attestation_due_bps = 3333;
+  uint32_t max_blocks = 1u << 17;      // that are not final
+  uint32_t max_validators = 1u << 22;  // 32 bytes each, taken as they appear
+  uint64_t seed = 0;                   // of the index by root
+};
+
+class BeaconForkChoice final : public ForkChoice {
+ public:
+  struct Anchor {
+    Root root;
+    Slot slot = 0;
+    Epoch epoch = 0;  // of its state: justified and final from here on
+    Execution execution = Execution::valid;
+    Hash256 payload_hash;
+  };
+  struct Stats {
+    uint64_t passes = 0;         // over the tree
+    uint64_t votes_changed = 0;  // latest messages that moved
+    uint64_t boosts = 0;
+    uint64_t equivocating = 0;    // validators
+    uint64_t pruned = 0;          // blocks
+    uint64_t prunes_refused = 0;  // what is justified does not build on what is final
+    uint64_t invalidated = 0;     // blocks
+    uint64_t blocks_refused = 0;  // by what is final, by wrong checkpoints, for want of room
+  };
+
+  BeaconForkChoice(const BeaconConfig& config, const Anchor& anchor);
+
+  void on_tick(WallTime wall) override;
+  std::optional<WallTime> next_tick() const override;
+  Status on_block(const Block& block) override;
+  VoteResult on_vote(const Vote& vote, bool in_block) override;
+  VoteResult check_vote(const Vote& vote) const override;
+  void on_equivocation(std::span<const ValidatorIndex> validators) override;
+  Status on_justified_balances(const Checkpoint& justified, std::span<const uint64_t> balances,
+                               uint64_t total_active) override;
+  Status on_payload(const Root& root, Execution execution,
+                    const std::optional<Hash256>& latest_valid,
+                    std::vector<Root>& removed) override;
+
+  Head head() override;
+  Checkpoint justified() const override { return justified_; }
+  Checkpoint finalized() const override { return finalized_; }
+  Checkpoint unrealized_justified() const { return unrealized_justified_; }
+  Execution execution(const Root& root) const override;
+  bool contains(const Root& root) const override { return array_.contains(root); }
+  void prune(std::vector<Root>& removed) override;
+  Slot floor() const override { return start_slot(finalized_.number); }
+
+  Slot current_slot() const { return slot_; }
+  Root proposer_boost_root() const { return boost_root_; }
+  // As of the last head().
+  uint64_t weight(const Root& root) const;
+  const ProtoArray& array() const { return array_; }
+  const Stats& stats() const { return stats_; }
+
+ private:
+  using Id = ProtoArray::Id;
+  // Of a node, beside the array.
+  struct Info {
+    Epoch justified = 0;  // of the block's own post-state
+    Checkpoint unrealized_justified;
+    Checkpoint unrealized_finalized;
+    Hash256 payload_hash;
+    Execution execution = Execution::none;
+    bool on_final = false;  // what is final is its checkpoint block
+  };
+  // Of a validator: what it voted for last.
+  struct Message {
+    static constexpr uint32_t kEquivocating = UINT32_MAX;
+    Id node = ProtoArray::kNone;
+    uint32_t epoch_plus_one = 0;  // 0: none yet
+  };
+
+  Epoch epoch_of(Slot slot) const { return slot / config_.slots_per_epoch; }
+  Slot start_slot(Epoch epoch) const;
+  Epoch current_epoch() const { return epoch_of(slot_); }
+  Info& info(Id id) { return infos_[array_.at(id)]; }
+  const Info& info(Id id) const { return infos_[array_.at(id)]; }
+
+  Status check_block(const Block& block, Id parent) const;
+  bool holds(const Checkpoint& checkpoint, const Checkpoint& ours, const Block& block,
+             Id parent) const;
+  Id checkpoint_block(const Block& block, Id parent, Epoch epoch) const;
+  bool is_viable(Id id) const;
+  bool is_timely(const Block& block) const;
+  bool same_dependent_root(Id head, Id parent, Slot block_slot) const;
+  void set_boost(const Root& root, Id id);
+  void clear_boost();
+  void update_checkpoints(const Checkpoint& justified, const Checkpoint& finalized);
+  void update_unrealized(const Checkpoint& justified, const Checkpoint& finalized);
+  void recompute_unrealized();
+  bool builds_on_final(Id parent, Slot slot) const;
+  void mark_final();
+  VoteResult judge(const Vote& vote, bool in_block, Id* node) const;
+  bool move_vote(ValidatorIndex validator, Id node, Epoch epoch);
+  Id first_invalid(Id id, const std::optional<Hash256>& latest_valid) const;
+  Status invalidate(Id id, std::vector<Root>& removed);
+
+  const BeaconConfig config_;
+  ProtoArray array_;
+  std::vector<Info> infos_;  // by array_.at()
+  std::vector<Message> messages_;
+  std::vector<uint64_t> balances_;
+  uint64_t boost_amount_ = 0;
+
+  Slot slot_ = 0;
+  Checkpoint justified_;
+  Checkpoint finalized_;
+  Checkpoint unrealized_justified_;
+  Checkpoint unrealized_finalized_;
+  Id justified_id_ = ProtoArray::kNone;
+  Root boost_root_;
+  Id boost_id_ = ProtoArray::kNone;  // who has the amount now
+  bool stale_ = true;                // viability changed since the last pass
+  Stats stats_;
+};
+
+}  // namespace beamline::chain
