@@ -54,6 +54,11 @@ struct Vote {
   Checkpoint source;
   Checkpoint target;
   std::vector<ValidatorIndex> validators;
+  // Lean's alone: the slot that the vote says of its head, and what was signed, as it came: the
+  // proof of an aggregate, or else one validator's signature. Kept for aggregation and for blocks.
+  Slot head_slot = 0;
+  bool aggregate = false;
+  SharedBytes proof{};
 };
 
 // What becomes of a vote.

@@ -24,6 +24,9 @@ class SlotClock {
   // To the next boundary, never zero: a whole interval at a boundary; to genesis before it.
   Duration until_next_interval(WallTime wall) const;
 
+  // When an interval since genesis begins; as late as a WallTime can say where it is beyond that.
+  WallTime begin_of(Interval interval) const;
+
   // A slot's first interval; saturates.
   static constexpr Interval interval_of(Slot slot) {
     return slot > UINT64_MAX / kIntervalsPerSlot ? UINT64_MAX : slot * kIntervalsPerSlot;

@@ -105,8 +105,7 @@ Status Store::on_block(const StoreBlock& block, std::span<const Vote> votes) {
   ++stats_.blocks;
   // Of equal slots the store keeps its own: no swap of roots unseen.
   if (justifies) latest_justified_ = block.justified;
-  make_room_for_counted(votes.size());
-  known_proofs_.lead_with(votes);
+  lead_with(votes);
 
   const Slot finalized_before = latest_finalized_.slot;
   update_head();

@@ -94,6 +94,9 @@ class Store {
   // Code::full.
   Status on_block(const StoreBlock& block, std::span<const Vote> votes);
 
+  // The votes of the last block's body where they were not given with it.
+  void seed_votes(std::span<const Vote> votes);
+
   // The laws of time and topology, and that the validator is known. Signatures are not looked at.
   Status check_data(const LeanAttestationData& data) const;
   Status check_attestation(const LeanAttestationData& data, ValidatorIndex validator) const;
@@ -173,6 +176,8 @@ class Store {
   void latest_votes(const ProofPool& pool, LatestVotes& votes);
   void update_finalized();
   void prune_votes();
+  bool is_stale(const LeanAttestationData& data) const;
+  void lead_with(std::span<const Vote> votes);
   void make_room_for_counted(size_t votes);
   bool put(ProofPool& pool, const Vote& vote, const Proof& proof, uint64_t& bytes);
   void count_bytes();

@@ -176,16 +176,30 @@ void Store::accept_votes() {
   update_head();
 }
 
-// Votes whose head is not above the finalised block, on its chain, can never count again.
+// A vote whose head is not above the finalised block, on its chain, can never count again.
+bool Store::is_stale(const LeanAttestationData& data) const {
+  return data.head.slot <= latest_finalized_.slot || !is_ancestor(latest_finalized_, data.head);
+}
+
 void Store::prune_votes() {
-  const auto is_stale = [&](const auto& entry) {
-    const LeanCheckpoint& head = entry.vote.data.head;
-    return head.slot <= latest_finalized_.slot || !is_ancestor(latest_finalized_, head);
-  };
-  stats_.votes_pruned += signatures_.erase_if(is_stale);
-  stats_.votes_pruned += new_proofs_.erase_if(is_stale);
-  stats_.votes_pruned += known_proofs_.erase_if(is_stale);
+  const auto stale = [&](const auto& entry) { return is_stale(entry.vote.data); };
+  stats_.votes_pruned += signatures_.erase_if(stale);
+  stats_.votes_pruned += new_proofs_.erase_if(stale);
+  stats_.votes_pruned += known_proofs_.erase_if(stale);
   count_bytes();
+}
+
+void Store::lead_with(std::span<const Vote> votes) {
+  make_room_for_counted(votes.size());
+  known_proofs_.lead_with(votes);
+}
+
+void Store::seed_votes(std::span<const Vote> votes) {
+  std::vector<Vote> fresh;
+  for (const Vote& vote : votes) {
+    if (!is_stale(vote.data)) fresh.push_back(vote);
+  }
+  lead_with(fresh);
 }
 
 std::vector<Aggregation> Store::aggregations() const {
