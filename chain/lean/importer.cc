@@ -38,6 +38,16 @@ PostState Imported::post() const {
   return post;
 }
 
+ImportVerdict Imported::event(ImportId id) const {
+  ImportVerdict event;
+  event.import = id;
+  event.verdict = verdict;
+  if (verdict != Verdict::valid) return event;
+  event.post = post();
+  event.votes = votes;
+  return event;
+}
+
 Importer::Importer(const LeanTypes& types, Verifier* verifier, const ImporterLimits& limits)
     : types_(types), verifier_(verifier), limits_(limits), transition_(types) {
   BL_CHECK(limits.states > 0);

@@ -45,8 +45,9 @@ struct Imported {
   StoreBlock summary;
   std::vector<chain::Vote> votes;  // of its body, without validators: they count by their proofs
 
-  // For ImportVerdict.
   PostState post() const;
+  // The answer to ImportBlock.
+  ImportVerdict event(ImportId id) const;
 };
 
 class Importer {
