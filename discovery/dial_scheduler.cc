@@ -147,6 +147,9 @@ std::optional<DialOrder> DialScheduler::poll(Now now, Rng& rng) {
   if (now.mono >= next_pick_) begin_interval(now);
   if (pending_ >= config_.max_pending) return std::nullopt;
   if (auto order = poll_static(now)) return order;
+  // Candidates of the pool leave room for those that come first.
+  const size_t reserve = std::min(fixed_, std::min(kReserve, config_.max_pending - 1));
+  if (pending_ + reserve >= config_.max_pending) return std::nullopt;
   return poll_pool(now, rng);
 }
 

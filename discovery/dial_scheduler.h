@@ -103,6 +103,7 @@ class DialScheduler {
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
   static constexpr size_t kMaxSkips = 16;  // candidates that one poll may pass over
+  static constexpr size_t kReserve = 2;    // of max_pending, for static peers
   enum class State : uint8_t { idle, dialling, inbound, outbound };
   struct Peer {
     NodeId id;
