@@ -64,21 +64,18 @@ std::optional<NodeId> PeerChoice::choose(Services services, Rng& rng) {
 std::optional<NodeId> PeerChoice::choose(Services services, std::span<const NodeId> excluded,
                                          Rng& rng) {
   Peer* best = nullptr;
-  uint64_t equals = 0;
   bool capable = false;
-  for (Peer& peer : dense_) {
+  // From a random one on, so that none of several equal ones is always first.
+  const size_t count = dense_.size();
+  size_t at = count == 0 ? 0 : rng.below(count);
+  for (size_t i = 0; i < count; ++i, at = at + 1 < count ? at + 1 : 0) {
+    Peer& peer = dense_[at];
     if ((peer.services & services) != services) continue;
     capable = true;
     if (peer.in_flight >= peer.cap) continue;
-    const int order = best == nullptr ? -1 : compare(peer, *best);
-    if (order > 0) continue;
+    if (best != nullptr && compare(peer, *best) >= 0) continue;
     if (std::find(excluded.begin(), excluded.end(), peer.id) != excluded.end()) continue;
-    if (order < 0) {
-      best = &peer;
-      equals = 1;
-    } else if (rng.below(++equals) == 0) {
-      best = &peer;
-    }
+    best = &peer;
   }
   if (best == nullptr) {
     ++(capable ? stats_.all_busy : stats_.none_capable);

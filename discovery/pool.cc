@@ -51,7 +51,8 @@ bool Pool::put(const NodeRecord& record, bool proven) {
     if (!record.is_signed() && entry.record.tcp_port == 0) entry.record.tcp_port = port;
     ++stats_.updated;
     const Standing now = class_at(place_[known]);
-    if ((now == Standing::filtered) == filter_.accepts(entry.record)) classify(known);
+    const bool accepted = filter_.accepts(entry.record);
+    if (now != Standing::unjudged && (now == Standing::filtered) == accepted) classify(known);
     return false;
   }
   if (size_ == config_.capacity) {
@@ -127,6 +128,7 @@ void Pool::move_to(uint32_t slot, Standing to) {
 
 void Pool::classify(uint32_t slot) {
   Entry& entry = at(slot);
+  if (class_at(place_[slot]) == Standing::tried) entry.cycle = cycle_;
   Standing to = Standing::eligible;
   if (entry.in_use || entry.ladder != kLadders) {
     to = Standing::held;
@@ -139,29 +141,28 @@ void Pool::classify(uint32_t slot) {
   move_to(slot, to);
 }
 
+// After a change of the filter: so many contacts, from the end of their class.
+void Pool::judge(size_t budget) {
+  for (; budget > 0 && border_[2] > border_[1]; --budget) classify(order_[border_[2] - 1]);
+}
+
+// Looks at no contact, so that it costs three random accesses to memory whatever the pool holds.
 const NodeRecord* Pool::pick(Now now, Rng& rng) {
   wake(now);
-  for (size_t budget = kSettleBudget; budget > 0; --budget) {
-    if (border_[0] == 0) {
-      if (border_[1] == 0) break;
-      border_[0] = border_[1];  // all were tried: a new cycle
-      ++cycle_;
-      ++stats_.cycles;
-    }
-    const uint32_t slot = order_[rng.below(border_[0])];
-    Entry& entry = at(slot);
-    if (!filter_.accepts(entry.record)) {
-      ++stats_.filtered;
-      move_to(slot, Standing::filtered);
-      continue;
-    }
-    entry.cycle = cycle_;
-    move_to(slot, Standing::tried);
-    ++stats_.picked;
-    return &entry.record;
+  judge(kSettleBudget);
+  if (border_[0] == 0 && border_[1] > 0) {
+    border_[0] = border_[1];  // all were tried: a new cycle
+    ++cycle_;
+    ++stats_.cycles;
   }
-  ++stats_.empty_picks;
-  return nullptr;
+  if (border_[0] == 0) {
+    ++stats_.empty_picks;
+    return nullptr;
+  }
+  const uint32_t slot = order_[rng.below(border_[0])];
+  exchange(place_[slot], --border_[0]);  // it is the first of the tried now
+  ++stats_.picked;
+  return &at(slot).record;
 }
 
 void Pool::hold(const NodeId& id) {
@@ -239,8 +240,8 @@ void Pool::wake(Now now) {
 void Pool::set_filter(const PoolFilter& filter) {
   BL_CHECK(filter.fork_count <= filter.forks.size());
   filter_ = filter;
-  // Tried and filtered ones are judged anew, when they are picked.
-  border_[0] = border_[1] = border_[2];
+  border_[0] = border_[1] = 0;
+  border_[2] = border_[3];
   ++cycle_;
   ++stats_.cycles;
 }
@@ -263,8 +264,8 @@ uint32_t Pool::failures(const NodeId& id) const {
 
 size_t Pool::memory() const {
   return sizeof(Pool) + chunks_.size() * kChunk * sizeof(Entry) +
-         chunks_.capacity() * sizeof(chunks_[0]) +
-         (order_.capacity() + place_.capacity()) * sizeof(uint32_t) + index_.memory();
+         chunks_.capacity() * sizeof(chunks_[0]) + order_.capacity() * sizeof(uint32_t) +
+         place_.capacity() * sizeof(uint32_t) + index_.memory();
 }
 
 }  // namespace beamline::discovery

@@ -50,6 +50,7 @@ struct PoolConfig {
 enum class Standing : uint8_t {
   eligible,  // may be picked in this cycle
   tried,     // was picked in this cycle
+  unjudged,  // the filter changed since it was looked at
   filtered,  // the filter does not want it
   held,      // connected, being dialled, or in backoff
 };
@@ -120,7 +121,7 @@ class Pool {
     uint32_t wait_next = kNone, wait_prev = kNone;  // of a ladder's queue
     MonoTime due;
     uint8_t ladder = kLadders;  // kLadders: waits in none
-    uint32_t cycle = 0;         // in which it was picked last
+    uint32_t cycle = 0;         // in which it was tried and left that class
     uint8_t failures = 0;
     bool in_use = false;  // held by a connection or a dial
   };
@@ -141,17 +142,18 @@ class Pool {
   void wait(uint32_t slot, size_t ladder, Now now);
   void stop_waiting(uint32_t slot);
   void wake(Now now);
+  void judge(size_t budget);
   void classify(uint32_t slot);
 
   PoolConfig config_;
   PoolFilter filter_;
   std::vector<std::unique_ptr<Entry[]>> chunks_;
   IdIndex index_;
-  // order_ is a permutation of slots: eligible, tried, filtered, held, then free ones; border_[i]
-  // is where class i + 1 begins. place_ is its inverse.
+  // order_ is a permutation of slots: the classes of Standing in their order, then free ones;
+  // border_[i] is where class i + 1 begins. place_ is its inverse.
   std::vector<uint32_t> order_;
   std::vector<uint32_t> place_;
-  std::array<uint32_t, 3> border_{};
+  std::array<uint32_t, 4> border_{};
   size_t size_ = 0;
   uint32_t cycle_ = 1;
   uint32_t oldest_ = kNone;

@@ -243,8 +243,8 @@ class PoolProperty {
     pool_.for_each([&](const NodeRecord& record) { seen.push_back(record.id); });
     ASSERT_EQ(seen, order_) << "first in, first out";
     size_t classes = 0;
-    for (const Standing s :
-         {Standing::eligible, Standing::tried, Standing::filtered, Standing::held}) {
+    for (const Standing s : {Standing::eligible, Standing::tried, Standing::unjudged,
+                             Standing::filtered, Standing::held}) {
       classes += pool_.count(s);
     }
     ASSERT_EQ(classes, pool_.size());

@@ -1,0 +1,1 @@
+beamline_bench(discovery_bench SOURCES discovery_bench.cc DEPS beamline_discovery)
