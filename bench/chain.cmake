@@ -5,3 +5,4 @@ beamline_bench(chain_flood_bench SOURCES chain_flood_bench.cc chain_flood.cc
 beamline_bench(chain_memory_bench SOURCES chain_memory_bench.cc DEPS beamline_chain GTest::gtest)
 beamline_bench(chain_memory_libc_bench SOURCES chain_memory_bench.cc DEPS beamline_chain GTest::gtest
                NO_MIMALLOC)
+beamline_bench(chain_forkchoice_bench SOURCES chain_forkchoice_bench.cc DEPS beamline_chain)

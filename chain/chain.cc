@@ -88,6 +88,11 @@ void Chain::set_deadline(const Now& now) {
   MonoTime next = std::min({requests_.next_deadline(), server_.deadline(), future_deadline(now),
                             fork_choice_deadline(now)});
   if (deferred_) next = now.mono;
+  if (const CachedBlock* ready = cache_.lowest_ready()) {
+    if (ready->block.slot > current_slot(now.wall)) {
+      next = std::min(next, now.mono + (slot_start(ready->block.slot) - now.wall));
+    }
+  }
   if (!delayed_.empty()) next = std::min(next, delayed_.begin()->first);
   if (pending_.next_ready() > now.mono) {
     next = std::min(next, pending_.next_ready());
@@ -102,6 +107,10 @@ void Chain::set_deadline(const Now& now) {
 Slot Chain::current_slot(WallTime wall) const {
   const int64_t since = (wall - config_.genesis_time).ns;
   return since <= 0 ? 0 : static_cast<Slot>(since / config_.slot_duration.ns);
+}
+
+WallTime Chain::slot_start(Slot slot) const {
+  return config_.genesis_time + config_.slot_duration * static_cast<int64_t>(slot);
 }
 
 const Stats& Chain::stats() {

@@ -123,6 +123,7 @@ class Chain {
   void charge(PeerHandle handle, Conduct conduct);
   void reward(PeerHandle handle);
   void set_deadline(const Now& now);
+  WallTime slot_start(Slot slot) const;
   MonoTime future_deadline(const Now& now) const;
 
   // chain_gossip.cc: checks without the signature, and the buffer of near-future blocks.

@@ -165,8 +165,7 @@ void Chain::release_future(const Now& now) {
 
 MonoTime Chain::future_deadline(const Now& now) const {
   if (future_.empty()) return MonoTime::never();
-  const auto slot = static_cast<int64_t>(future_.begin()->first.first);
-  const WallTime start = config_.genesis_time + config_.slot_duration * slot;
+  const WallTime start = slot_start(future_.begin()->first.first);
   return now.mono + std::max(start - now.wall - config_.limits.clock_disparity, Duration{});
 }
 

@@ -135,9 +135,12 @@ void Chain::disconnect_descendants(const Root& root) {
 
 // ---- Importing.
 
-// In the order of slots, as far as the client takes them: a drain, not a recursion.
+// In the order of slots, as far as the client takes them: a drain, not a recursion. A block that
+// came early, within the clocks' disparity, waits for its slot.
 void Chain::import_ready(const Now& now) {
+  const Slot slot = current_slot(now.wall);
   while (CachedBlock* block = cache_.lowest_ready()) {
+    if (block->block.slot > slot) return;
     if (!commands_.room()) {
       deferred_ = true;
       return;

@@ -68,12 +68,35 @@ TEST(Gossip, TheSlotsOfTheFutureWaitForTheirTime) {
   bench.run(milliseconds(499));
   EXPECT_EQ(bench.chain.head().slot, 0u);
   bench.run(milliseconds(2));
+  EXPECT_TRUE(bench.chain.cache().contains(next.root));
+  bench.run(milliseconds(500));
   EXPECT_EQ(bench.chain.head().root, next.root);
-  // Within the clock disparity it is no future.
-  bench.pass(milliseconds(100));
+  // Within the clock disparity it is no future, and is imported when its slot begins.
+  bench.pass(milliseconds(600));
   bench.gossip(kPeerA, make_block(next.root, now + 2));
-  bench.run(seconds(1));
+  bench.turn();
+  EXPECT_TRUE(bench.said<GossipVerdict>().empty());
+  bench.run(milliseconds(500));
   EXPECT_EQ(bench.chain.head().slot, now + 2);
+}
+
+TEST(Gossip, TheBufferOfFutureBlocksIsSharedOutByPeer) {
+  ChainConfig config = make_config();
+  config.limits.future_blocks = 4;
+  config.limits.future_per_peer = 3;
+  Bench bench(config);
+  bench.up(kPeerA);
+  bench.up(kPeerB);
+  const Slot next = bench.chain.current_slot(bench.now.wall) + 1;
+  for (uint64_t i = 1; i < 6; ++i) bench.gossip(kPeerA, make_block(root_of(i), next, i));
+  EXPECT_EQ(bench.chain.stats().future_kept, 3u);
+  // Who has most gives way, until all have as much.
+  for (uint64_t i = 10; i < 15; ++i) bench.gossip(kPeerB, make_block(root_of(i), next, i));
+  EXPECT_EQ(bench.chain.stats().future_kept, 5u);
+  EXPECT_EQ(bench.chain.stats().future_refused, 2u + 1 + 3);
+  bench.run(seconds(2));
+  EXPECT_EQ(bench.chain.cache().by_gossip_of(kPeerA), 2u);
+  EXPECT_EQ(bench.chain.cache().by_gossip_of(kPeerB), 2u);
 }
 
 TEST(Gossip, WhatIsKnownOldOrFromNobodyIsIgnored) {
