@@ -33,7 +33,8 @@ Status Store::check_data(const LeanAttestationData& data) const {
 
   if (slot < head.slot) return reject(Rejection::attestation_slot_before_head);
   // In slots, which a slot near 2^64 does not overflow.
-  if (slot > (time_ + kGossipDisparityIntervals) / kIntervalsPerSlot) {
+  const Interval horizon = std::max(time_, time_ + kGossipDisparityIntervals);
+  if (slot > horizon / kIntervalsPerSlot) {
     return reject(Rejection::attestation_too_far_in_future);
   }
   return {};
