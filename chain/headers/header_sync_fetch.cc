@@ -243,8 +243,9 @@ void HeaderSync::fetch(Now now) {
     const bool free = peer.has_head && peer.in_flight < config_.limits.requests_per_peer;
     if (free && peer.not_before <= now.mono) idle.push_back(&peer);
   }
-  std::stable_sort(idle.begin(), idle.end(), [](const Peer* a, const Peer* b) {
-    return a->in_flight != b->in_flight ? a->in_flight < b->in_flight : a->rate > b->rate;
+  std::ranges::sort(idle, [](const Peer* a, const Peer* b) {
+    if (a->in_flight != b->in_flight) return a->in_flight < b->in_flight;
+    return a->rate != b->rate ? a->rate > b->rate : a->handle < b->handle;
   });
   uint32_t room = scratch_room();
   auto range = ranges_.begin();

@@ -12,12 +12,10 @@ class Builder {
  public:
   Builder(StateTransition& transition, const LeanState& advanced, const Proposal& proposal)
       : transition_(transition), advanced_(advanced), proposal_(proposal) {
-    for (const Proposal::Candidate& candidate : proposal.candidates) {
-      in_order_.push_back(&candidate);
+    for (size_t i = 0; i < proposal.candidates.size(); ++i) {
+      in_order_.push_back({proposal.candidates[i].vote.data.target.slot, i});
     }
-    std::ranges::stable_sort(in_order_, {}, [](const Proposal::Candidate* candidate) {
-      return candidate->vote.data.target.slot;
-    });
+    std::ranges::sort(in_order_);
   }
 
   Status choose(const LeanState& parent);
@@ -37,7 +35,7 @@ class Builder {
   StateTransition& transition_;
   const LeanState& advanced_;
   const Proposal& proposal_;
-  std::vector<const Proposal::Candidate*> in_order_;
+  std::vector<std::pair<Slot, size_t>> in_order_;  // of the target; place in the proposal
   std::vector<const Proposal::Candidate*> used_;
   std::vector<Choice> choices_;
   // The chain as this block will see it.
@@ -69,7 +67,8 @@ Result<bool> Builder::is_eligible(const LeanAttestationData& data) const {
 // Goes over all candidates once. Whether it took one.
 Result<bool> Builder::pass() {
   bool found = false;
-  for (const Proposal::Candidate* candidate : in_order_) {
+  for (const auto& [slot, place] : in_order_) {
+    const Proposal::Candidate* const candidate = &proposal_.candidates[place];
     if (used_.size() >= kMaxAttestationsData) break;
     if (std::ranges::find(used_, candidate) != used_.end()) continue;
     const Result<bool> eligible = is_eligible(candidate->vote.data);

@@ -166,6 +166,11 @@ class Store {
   };
   // Each validator's latest vote, as the node it is for (kNone: no vote that counts).
   using LatestVotes = std::vector<Id>;
+  struct Ranked {
+    Slot slot = 0;
+    int64_t place = 0;
+    const ProofPool::Entry* entry = nullptr;
+  };
 
   const Summary& summary(Id id) const { return summaries_[array_.at(id)]; }
   Id known(const Root& root) const { return array_.find(root); }
@@ -200,6 +205,7 @@ class Store {
   uint64_t known_bytes_ = 0;
   LatestVotes applied_;  // what the weights in array_ stand for
   LatestVotes scratch_;
+  std::vector<Ranked> ranked_;  // scratch of latest_votes()
   ProtoArray::Count count_;
 };
 

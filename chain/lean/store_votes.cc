@@ -145,19 +145,20 @@ void Store::count_bytes() {
 // the highest slot down, so that each validator is counted once.
 void Store::latest_votes(const ProofPool& pool, LatestVotes& votes) {
   std::ranges::fill(votes, ProtoArray::kNone);
-  std::vector<const ProofPool::Entry*> order;
-  order.reserve(pool.size());
+  ranked_.clear();
   for (const auto& [place, entry] : pool.entries()) {
-    if (entry.vote.data.head.slot > latest_finalized_.slot) order.push_back(&entry);
+    if (entry.content.list.empty() || entry.vote.data.head.slot <= latest_finalized_.slot) continue;
+    ranked_.push_back({entry.vote.data.slot, place, &entry});
   }
-  std::ranges::stable_sort(order, std::greater<>(),
-                           [](const ProofPool::Entry* entry) { return entry->vote.data.slot; });
+  std::ranges::sort(ranked_, [](const Ranked& a, const Ranked& b) {
+    return a.slot != b.slot ? a.slot > b.slot : a.place < b.place;
+  });
   ValidatorSet covered;
-  for (const ProofPool::Entry* entry : order) {
-    const ValidatorSet fresh = entry->content.voters.without(covered);
+  for (const Ranked& ranked : ranked_) {
+    const ValidatorSet fresh = ranked.entry->content.voters.without(covered);
     if (fresh.empty()) continue;
     covered.merge(fresh);
-    const Id id = known(entry->vote.data.head.root);
+    const Id id = known(ranked.entry->vote.data.head.root);
     fresh.for_each([&](ValidatorIndex index) { votes[static_cast<size_t>(index)] = id; });
   }
 }
