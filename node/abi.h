@@ -5,6 +5,7 @@
 #include "node/beamline.h"
 #pragma GCC visibility pop
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <new>
@@ -59,29 +60,38 @@ class ReleaseList::Adopted {
   SharedBytes shared_;
 };
 
+// What the first version of a struct had: the least that a caller may come with.
+template <class T>
+inline constexpr size_t kFirstSize = sizeof(T);
+template <>
+inline constexpr size_t kFirstSize<bl_command> = offsetof(bl_command, source);
+
 // A struct of the caller's, whatever its version: what it does not reach is zero, what we do not
 // know must be.
 template <class T>
 bool read_struct(const T* from, T& to) {
   static_assert(offsetof(T, size) == 0 && offsetof(T, version) == 4);
-  if (from == nullptr || from->version < 1 || from->size < sizeof(T)) return false;
-  std::memcpy(&to, from, sizeof(T));
-  const auto* more = reinterpret_cast<const uint8_t*>(from);
-  for (size_t i = sizeof(T); i < from->size && i < 4096; ++i) {
-    if (more[i] != 0) return false;
+  constexpr size_t kLargest = 4096;
+  if (from == nullptr || from->version < 1) return false;
+  if (from->size < kFirstSize<T> || from->size > kLargest) return false;
+  to = T{};
+  std::memcpy(&to, from, std::min<size_t>(from->size, sizeof(T)));
+  const auto* bytes = reinterpret_cast<const uint8_t*>(from);
+  for (size_t i = sizeof(T); i < from->size; ++i) {
+    if (bytes[i] != 0) return false;
   }
-  return from->size <= 4096;
+  return true;
 }
 template <class T>
 bool is_writable(const T* to) {
-  return to != nullptr && to->version >= 1 && to->size >= sizeof(T);
+  return to != nullptr && to->version >= 1 && to->size >= kFirstSize<T>;
 }
-// Fills `to` but for its size and version.
+// Fills `to`, as far as it reaches, but for its size and version.
 template <class T>
 void write_struct(T value, T* to) {
   value.size = to->size;
   value.version = to->version;
-  std::memcpy(to, &value, sizeof(T));
+  std::memcpy(to, &value, std::min<size_t>(to->size, sizeof(T)));
 }
 
 template <class Body>

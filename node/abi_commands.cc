@@ -119,9 +119,23 @@ struct Describe {
   void operator()(const chain::FinalizedChanged& c) const {
     checkpoint(BL_COMMAND_FINALIZED_CHANGED, c.checkpoint);
   }
-  // No event of this interface leads to these: kind 0, which a host skips.
-  void operator()(const chain::VerifyVote&) const {}
-  void operator()(const chain::JustifiedInvalid&) const {}
+  static bl_checkpoint to_c(const chain::Checkpoint& checkpoint) {
+    return {checkpoint.number, root_of(checkpoint.root)};
+  }
+  void operator()(const chain::VerifyVote& c) const {
+    out.kind = BL_COMMAND_VERIFY_VOTE;
+    out.id = c.id;
+    out.slot = c.vote.slot;
+    out.root = root_of(c.vote.head_root);
+    out.source = to_c(c.vote.source);
+    out.target = to_c(c.vote.target);
+    out.validators = c.vote.validators.data();
+    out.count = c.vote.validators.size();
+  }
+  void operator()(const chain::JustifiedInvalid& c) const {
+    out.kind = BL_COMMAND_JUSTIFIED_INVALID;
+    out.root = root_of(c.root);
+  }
 };
 
 }  // namespace

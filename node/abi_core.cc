@@ -113,6 +113,7 @@ std::optional<CoreLinkLimits> link_limits(const bl_producer_options& options) {
   limits.gossip_bytes = or_default<uint64_t>(options.gossip_bytes, 64u << 20);
   limits.chunk_nodes = or_default<uint32_t>(options.chunk_events, 256);
   limits.chunk_bytes = or_default<uint64_t>(options.chunk_bytes, 64u << 20);
+  limits.vote_nodes = or_default<uint32_t>(options.vote_events, 1024);
   const bool few = limits.control_nodes <= kMaxEvents && limits.gossip_nodes <= kMaxEvents &&
                    limits.chunk_nodes <= kMaxEvents && options.vote_events <= kMaxEvents;
   if (!few || limits.gossip_bytes > kMaxBytes || limits.chunk_bytes > kMaxBytes) {

@@ -13,6 +13,7 @@ uint64_t& full_counter(bl_producer& producer, const chain::Event& event) {
     return producer.stats.full_gossip;
   }
   if (std::holds_alternative<chain::ChunkReceived>(event)) return producer.stats.full_chunk;
+  if (std::holds_alternative<chain::GossipVote>(event)) return producer.stats.full_vote;
   return producer.stats.full_control;
 }
 
@@ -156,6 +157,61 @@ int32_t push_decoded(bl_producer* producer, const bl_block* block, Make&& make) 
   });
 }
 
+constexpr size_t kMaxValidatorsOfAVote = 131'072;
+constexpr size_t kMaxVotesOfABlock = 65'536;
+constexpr size_t kMaxBalances = 4'194'304;
+
+chain::Checkpoint checkpoint_of(const bl_checkpoint& checkpoint) {
+  return {checkpoint.number, root_of(checkpoint.root)};
+}
+
+std::optional<std::vector<uint64_t>> numbers_of(const uint64_t* numbers, size_t count,
+                                                size_t most) {
+  if (count > most || (numbers == nullptr && count > 0)) return std::nullopt;
+  return std::vector<uint64_t>(numbers, numbers + count);
+}
+
+std::optional<chain::Vote> vote_of(const bl_vote& vote) {
+  auto validators = numbers_of(vote.validators, vote.validator_count, kMaxValidatorsOfAVote);
+  if (!validators || validators->empty()) return std::nullopt;
+  return chain::Vote{.slot = vote.slot,
+                     .head_root = root_of(vote.head_root),
+                     .source = checkpoint_of(vote.source),
+                     .target = checkpoint_of(vote.target),
+                     .validators = std::move(*validators)};
+}
+
+// `make(given, vote)` gives the event.
+template <class Make>
+int32_t push_vote(bl_producer* producer, const bl_vote* vote, Make&& make) {
+  return push_guarded(producer, [&]() -> int32_t {
+    bl_vote given;
+    if (!read_struct(vote, given)) return invalid(*producer, "bl_vote");
+    auto decoded = vote_of(given);
+    if (!decoded) return invalid(*producer, "bl_vote.validators");
+    chain::Event event = make(given, std::move(*decoded));
+    const PushResult result = producer->port->push(std::move(event));
+    return finish(*producer, result, event);
+  });
+}
+
+// The votes of a block's body; an array of structs of the caller's version.
+bool read_votes(const bl_import_result& given, std::vector<chain::Vote>& votes) {
+  if (given.vote_count > kMaxVotesOfABlock) return false;
+  if (given.vote_count > 0 && given.votes == nullptr) return false;
+  const auto* at = reinterpret_cast<const uint8_t*>(given.votes);
+  for (size_t i = 0; i < given.vote_count; ++i) {
+    const auto* next = reinterpret_cast<const bl_vote*>(at);
+    bl_vote vote;
+    if (!read_struct(next, vote)) return false;
+    auto decoded = vote_of(vote);
+    if (!decoded) return false;
+    votes.push_back(std::move(*decoded));
+    at += next->size;
+  }
+  return true;
+}
+
 std::optional<Error> failure_of(uint32_t why) {
   switch (why) {
     case BL_FAILED_NOT_SENT:
@@ -260,6 +316,19 @@ int32_t bl_push_own_block(bl_producer* producer, const bl_block* block) {
                       [](const bl_block& given) { return chain::OwnBlock{block_of(given)}; });
 }
 
+int32_t bl_push_gossip_vote(bl_producer* producer, const bl_vote* vote) {
+  return push_vote(producer, vote, [](const bl_vote& given, chain::Vote decoded) {
+    return chain::GossipVote{
+        .sender = peer_of(given.sender), .verdict = given.message, .vote = std::move(decoded)};
+  });
+}
+
+int32_t bl_push_own_vote(bl_producer* producer, const bl_vote* vote) {
+  return push_vote(producer, vote, [](const bl_vote&, chain::Vote decoded) {
+    return chain::OwnVote{std::move(decoded)};
+  });
+}
+
 // ---- Answers to our requests
 
 int32_t bl_push_chunk(bl_producer* producer, const bl_chunk* chunk) {
@@ -319,6 +388,14 @@ int32_t bl_push_incoming_by_range(bl_producer* producer, bl_peer peer, uint64_t 
   return push(producer, chain::IncomingByRange{peer_of(peer), serve, start_slot, count});
 }
 
+int32_t bl_push_incoming_by_head(bl_producer* producer, bl_peer peer, uint64_t serve,
+                                 const bl_root* root, uint64_t count) {
+  if (root == nullptr) {
+    return push_guarded(producer, [&] { return invalid(*producer, "root"); });
+  }
+  return push(producer, chain::IncomingByHead{peer_of(peer), serve, root_of(*root), count});
+}
+
 int32_t bl_push_response_written(bl_producer* producer, bl_peer peer, uint64_t serve,
                                  uint32_t chunks) {
   return push(producer, chain::ResponseWritten{peer_of(peer), serve, chunks});
@@ -335,7 +412,82 @@ int32_t bl_push_import_verdict(bl_producer* producer, uint64_t import, uint32_t 
   if (verdict > BL_VERDICT_TRY_AGAIN) {
     return push_guarded(producer, [&] { return invalid(*producer, "BL_VERDICT_*"); });
   }
-  return push(producer, chain::ImportVerdict{import, static_cast<chain::Verdict>(verdict)});
+  return push(producer, chain::ImportVerdict{.import = import,
+                                             .verdict = static_cast<chain::Verdict>(verdict)});
+}
+
+int32_t bl_push_import_result(bl_producer* producer, const bl_import_result* result) {
+  return push_guarded(producer, [&]() -> int32_t {
+    bl_import_result given;
+    if (!read_struct(result, given)) return invalid(*producer, "bl_import_result");
+    static_assert(static_cast<int>(chain::Execution::invalid) == BL_EXECUTION_INVALID);
+    if (given.execution > BL_EXECUTION_INVALID) return invalid(*producer, "BL_EXECUTION_*");
+    chain::ImportVerdict verdict{.import = given.import, .verdict = chain::Verdict::valid};
+    verdict.post = {.justified = checkpoint_of(given.justified),
+                    .finalized = checkpoint_of(given.finalized),
+                    .unrealized_justified = checkpoint_of(given.unrealized_justified),
+                    .unrealized_finalized = checkpoint_of(given.unrealized_finalized),
+                    .execution = static_cast<chain::Execution>(given.execution),
+                    .payload_hash = root_of(given.payload_hash)};
+    if (!read_votes(given, verdict.votes)) return invalid(*producer, "bl_import_result.votes");
+    auto equivocations =
+        numbers_of(given.equivocations, given.equivocation_count, kMaxValidatorsOfAVote);
+    if (!equivocations) return invalid(*producer, "bl_import_result.equivocations");
+    verdict.equivocations = std::move(*equivocations);
+    chain::Event event = std::move(verdict);
+    const PushResult pushed = producer->port->push(std::move(event));
+    return finish(*producer, pushed, event);
+  });
+}
+
+int32_t bl_push_vote_verdict(bl_producer* producer, const bl_vote* vote, uint32_t verdict) {
+  if (verdict > BL_VERDICT_TRY_AGAIN) {
+    return push_guarded(producer, [&] { return invalid(*producer, "BL_VERDICT_*"); });
+  }
+  return push_vote(producer, vote, [&](const bl_vote& given, chain::Vote decoded) {
+    return chain::VoteVerdict{.id = given.message,
+                              .verdict = static_cast<chain::Verdict>(verdict),
+                              .vote = std::move(decoded)};
+  });
+}
+
+int32_t bl_push_justified_balances(bl_producer* producer, const bl_checkpoint* justified,
+                                   const uint64_t* balances, size_t count, uint64_t total_active) {
+  return push_guarded(producer, [&]() -> int32_t {
+    auto given = numbers_of(balances, count, kMaxBalances);
+    if (justified == nullptr || !given) return invalid(*producer, "balances");
+    chain::Event event =
+        chain::JustifiedBalances{checkpoint_of(*justified), std::move(*given), total_active};
+    const PushResult result = producer->port->push(std::move(event));
+    return finish(*producer, result, event);
+  });
+}
+
+int32_t bl_push_equivocation(bl_producer* producer, const uint64_t* validators, size_t count) {
+  return push_guarded(producer, [&]() -> int32_t {
+    auto given = numbers_of(validators, count, kMaxValidatorsOfAVote);
+    if (!given) return invalid(*producer, "validators");
+    chain::Event event = chain::Equivocation{std::move(*given)};
+    const PushResult result = producer->port->push(std::move(event));
+    return finish(*producer, result, event);
+  });
+}
+
+int32_t bl_push_payload_verdict(bl_producer* producer, const bl_root* root, uint32_t execution,
+                                const bl_root* latest_valid) {
+  return push_guarded(producer, [&]() -> int32_t {
+    if (root == nullptr) return invalid(*producer, "root");
+    if (execution != BL_EXECUTION_VALID && execution != BL_EXECUTION_INVALID) {
+      return invalid(*producer, "BL_EXECUTION_*");
+    }
+    chain::PayloadVerdict verdict{.root = root_of(*root),
+                                  .execution = static_cast<chain::Execution>(execution),
+                                  .latest_valid = std::nullopt};
+    if (latest_valid != nullptr) verdict.latest_valid = root_of(*latest_valid);
+    chain::Event event = std::move(verdict);
+    const PushResult result = producer->port->push(std::move(event));
+    return finish(*producer, result, event);
+  });
 }
 
 int32_t bl_push_tick(bl_producer* producer, uint64_t) { return push(producer, chain::Tick{}); }

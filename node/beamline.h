@@ -326,6 +326,35 @@ int32_t bl_push_gossip_block(bl_producer* producer, const bl_block* block);
  */
 int32_t bl_push_own_block(bl_producer* producer, const bl_block* block);
 
+/* A checkpoint: `number` is the epoch; in lean the slot. */
+typedef struct bl_checkpoint {
+  uint64_t number;
+  bl_root root;
+} bl_checkpoint;
+
+/* An attestation that you have decoded, or several that say the same; committees are resolved into
+ * validators. */
+typedef struct bl_vote {
+  uint32_t size;
+  uint32_t version;
+  bl_peer sender;   /* of a gossip vote */
+  uint64_t message; /* of a gossip vote: as in bl_gossip; of a verdict: the command's id */
+  uint64_t slot;
+  bl_root head_root; /* what it votes for */
+  bl_checkpoint source;
+  bl_checkpoint target;
+  const uint64_t* validators; /* copied; 1 to 131,072 */
+  size_t validator_count;
+} bl_vote;
+
+/* A vote from the mesh; one BL_COMMAND_GOSSIP_VERDICT comes back for it. BL_FULL: refused and
+ * counted; ignore it. Class: vote. Producer. */
+int32_t bl_push_gossip_vote(bl_producer* producer, const bl_vote* vote);
+
+/* A vote that you vouch for: of your own validators, or verified elsewhere. `sender` and `message`
+ * are ignored. Class: control. Producer. */
+int32_t bl_push_own_vote(bl_producer* producer, const bl_vote* vote);
+
 /* ---- Events: answers to our requests. One queue for the three, in order. */
 
 /* A chunk of an answer (result 0): decompressed, decoded and hashed on the calling thread. */
@@ -377,6 +406,10 @@ int32_t bl_push_incoming_by_root(bl_producer* producer, bl_peer peer, uint64_t s
 int32_t bl_push_incoming_by_range(bl_producer* producer, bl_peer peer, uint64_t serve,
                                   uint64_t start_slot, uint64_t count);
 
+/* blocks_by_head: `count` blocks at most, from `root` on down its ancestry. Producer. */
+int32_t bl_push_incoming_by_head(bl_producer* producer, bl_peer peer, uint64_t serve,
+                                 const bl_root* root, uint64_t count);
+
 /* `chunks` more of the answer have left; the core keeps at most 16 ahead of this. Producer. */
 int32_t bl_push_response_written(bl_producer* producer, bl_peer peer, uint64_t serve,
                                  uint32_t chunks);
@@ -395,6 +428,50 @@ int32_t bl_push_incoming_cancelled(bl_producer* producer, bl_peer peer, uint64_t
 
 /* The answer to BL_COMMAND_IMPORT, in any order. Producer. */
 int32_t bl_push_import_verdict(bl_producer* producer, uint64_t import, uint32_t verdict);
+
+/* The same for a valid block, with what the fork choice needs to know of the state after it. In
+ * lean the unrealised checkpoints are the same as the others. */
+typedef struct bl_import_result {
+  uint32_t size;
+  uint32_t version;
+  uint64_t import;
+  bl_checkpoint justified;
+  bl_checkpoint finalized;
+  bl_checkpoint unrealized_justified;
+  bl_checkpoint unrealized_finalized;
+  uint32_t execution; /* BL_EXECUTION_* */
+  uint32_t reserved;
+  bl_root payload_hash; /* the payload's block hash; zero for none */
+  const bl_vote* votes; /* in its body; optional, copied, up to 65,536 */
+  size_t vote_count;
+  const uint64_t* equivocations; /* validators of its attester slashings; optional, copied */
+  size_t equivocation_count;
+} bl_import_result;
+
+#define BL_EXECUTION_NONE 0
+#define BL_EXECUTION_OPTIMISTIC 1
+#define BL_EXECUTION_VALID 2
+#define BL_EXECUTION_INVALID 3
+
+int32_t bl_push_import_result(bl_producer* producer, const bl_import_result* result);
+
+/* The answer to BL_COMMAND_VERIFY_VOTE, in any order: `verdict` is BL_VERDICT_VALID, _INVALID_BYTES
+ * or _TRY_AGAIN (dropped); `vote` is the vote of the command, its id in `message`. Producer. */
+int32_t bl_push_vote_verdict(bl_producer* producer, const bl_vote* vote, uint32_t verdict);
+
+/* The answer to BL_COMMAND_JUSTIFIED_CHANGED: effective balances by validator, 0 for who is not
+ * active or is slashed; up to 4,194,304, copied. Producer. */
+int32_t bl_push_justified_balances(bl_producer* producer, const bl_checkpoint* justified,
+                                   const uint64_t* balances, size_t count, uint64_t total_active);
+
+/* Validators that signed contradicting votes: they have no weight any more. Up to 131,072, copied.
+ * Producer. */
+int32_t bl_push_equivocation(bl_producer* producer, const uint64_t* validators, size_t count);
+
+/* What the execution engine says of an imported block's payload: BL_EXECUTION_VALID or _INVALID.
+ * `latest_valid`: the engine's latestValidHash, or null. Producer. */
+int32_t bl_push_payload_verdict(bl_producer* producer, const bl_root* root, uint32_t execution,
+                                const bl_root* latest_valid);
 
 /* Your interval `interval` begins. The core has its own clock and timers; this makes it look at its
  * deadlines now. Producer. */
@@ -418,6 +495,8 @@ int32_t bl_push_tick(bl_producer* producer, uint64_t interval);
 #define BL_COMMAND_HEAD_CHANGED 13      /* root, slot, parent_root (previous head), result: reorg */
 #define BL_COMMAND_JUSTIFIED_CHANGED 14 /* root; count: the epoch, in lean the slot */
 #define BL_COMMAND_FINALIZED_CHANGED 15 /* likewise; what conflicts with it is forgotten */
+#define BL_COMMAND_VERIFY_VOTE 16       /* id, slot, root (its head), source, target, validators */
+#define BL_COMMAND_JUSTIFIED_INVALID 17 /* root: no head can be right; stop and tell your user */
 
 #define BL_GOSSIP_ACCEPT 0
 #define BL_GOSSIP_IGNORE 1
@@ -441,6 +520,9 @@ typedef struct bl_command {
   const uint8_t* bytes;
   size_t bytes_size;
   const char* reason; /* static text, for a log: "parent_unknown"; empty where there is none */
+  bl_checkpoint source;
+  bl_checkpoint target;
+  const uint64_t* validators; /* `count` of them */
 } bl_command;
 
 /* The next command, in order; `command->size` and `version` are yours. BL_EMPTY: there is none, and

@@ -5,9 +5,11 @@
 namespace beamline::node {
 namespace {
 
-enum Class : uint8_t { kControl, kGossip, kChunk };
+enum Class : uint8_t { kControl, kGossip, kChunk, kVote };
 
-// One lane for all: what a peer sent, and then its end, run in that order.
+// One lane for all: what a peer sent, and then its end, run in that order. Each class has nodes of
+// its own, so that none takes another's room; the chain holds votes back and applies so many a
+// turn.
 struct Weight {
   Class klass;
   size_t bytes;
@@ -22,6 +24,7 @@ Weight weigh(const chain::Event& event) {
   if (const auto* chunk = std::get_if<chain::ChunkReceived>(&event)) {
     return {kChunk, chunk->block.signed_bytes.size()};
   }
+  if (std::holds_alternative<chain::GossipVote>(event)) return {kVote, 0};
   return {kControl, 0};
 }
 
@@ -29,10 +32,11 @@ Weight weigh(const chain::Event& event) {
 
 std::unique_ptr<InboxCorePort> InboxCorePort::make(const CoreInbox::Gate& gate,
                                                    const CoreLinkLimits& limits) {
-  const std::array<InboxClass, 3> classes = {
+  const std::array<InboxClass, 4> classes = {
       InboxClass{.nodes = limits.control_nodes},
       InboxClass{.nodes = limits.gossip_nodes, .bytes = limits.gossip_bytes},
-      InboxClass{.nodes = limits.chunk_nodes, .bytes = limits.chunk_bytes}};
+      InboxClass{.nodes = limits.chunk_nodes, .bytes = limits.chunk_bytes},
+      InboxClass{.nodes = limits.vote_nodes}};
   auto producer = gate.make_producer(classes);
   if (!producer) return nullptr;
   return std::unique_ptr<InboxCorePort>(new InboxCorePort(std::move(*producer)));

@@ -51,6 +51,7 @@ struct CoreLinkLimits {
   size_t gossip_bytes = 64u << 20;
   uint32_t chunk_nodes = 1024;
   size_t chunk_bytes = 64u << 20;
+  uint32_t vote_nodes = 1024;
 };
 
 class InboxCorePort final : public CorePort {
