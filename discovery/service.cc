@@ -128,18 +128,18 @@ bool Service::uses_v5(const NodeRecord& node) const {
 void Service::ping(const NodeRecord& node, Now now) {
   const uint8_t first = uses_v5(node) ? kSpeaksV5 : kSpeaksV4;
   const uint8_t second = first == kSpeaksV5 ? kSpeaksV4 : kSpeaksV5;
-  if (ping_by(node, first, speaks(node, second), now)) return;
+  if (ping_by(node, first, Purpose::ping, speaks(node, second), now)) return;
   ++stats_.pings_failed;
   contacts_.ping_failed(node.id, now);
 }
 
-bool Service::ping_by(const NodeRecord& node, uint8_t protocol, bool fallback, Now now) {
-  if (!speaks(node, protocol)) return false;
+bool Service::ping_by(const NodeRecord& node, uint8_t protocol, Purpose purpose, bool fallback,
+                      Now now) {
   ++(protocol == kSpeaksV5 ? stats_.pings_v5 : stats_.pings_v4);
   const auto call = protocol == kSpeaksV5 ? v5_.ping(node, now) : v4_.ping(node, now);
   if (!call) return false;
   Use& use = (protocol == kSpeaksV5 ? uses_v5_ : uses_v4_)[static_cast<uint32_t>(*call)];
-  use = {Purpose::ping, fallback, 0, node};
+  use = {purpose, fallback, 0, node};
   return true;
 }
 
@@ -203,7 +203,8 @@ void Service::run_lookups(Now now) {
 }
 
 void Service::ask(Running& running, const NodeRecord& node, Now now) {
-  const bool by_v5 = uses_v5(node);
+  const bool both = node.protocols == (kSpeaksV4 | kSpeaksV5) && config_.v4 && config_.v5;
+  const bool by_v5 = both ? running.serial % 2 == 1 : uses_v5(node);
   Result<uint64_t> call = local_error(Code::not_supported, "lookup");
   if (by_v5) {
     // The target's distance from the node, then the ones beside it.

@@ -6,7 +6,9 @@
 // handle_timeout() at next_deadline().
 //
 // A node is asked by discv5 where it is known to speak that, or has a record and is not known to
-// speak anything; else by discv4. A ping that fails by the one is tried by the other.
+// speak anything; else by discv4. A ping that fails by the one is tried by the other, and a node
+// that is new by the one is pinged once by the other. Who speaks both is asked by each in turn:
+// what it knows by the one it may not tell by the other.
 #pragma once
 
 #include <array>
@@ -64,7 +66,7 @@ class Service final : private discv4::Handler, private discv5::Handler {
     uint64_t datagrams = 0, foreign = 0;  // of neither protocol
     uint64_t heard = 0, heard_new = 0, proven = 0, record_updates = 0;
     uint64_t lookups = 0, lookups_done = 0, lookup_found = 0;
-    uint64_t pings_v4 = 0, pings_v5 = 0, ping_fallbacks = 0, pings_failed = 0;
+    uint64_t pings_v4 = 0, pings_v5 = 0, ping_fallbacks = 0, pings_failed = 0, probes = 0;
     uint64_t bootstraps = 0, address_changes = 0, bootnodes_refused = 0, talk_refused = 0;
   };
   // Writes the answer to `out` and gives its size.
@@ -110,7 +112,7 @@ class Service final : private discv4::Handler, private discv5::Handler {
   const discv5::Discv5& v5() const { return v5_; }
 
  private:
-  enum class Purpose : uint8_t { none, ping, find, record, talk };
+  enum class Purpose : uint8_t { none, ping, probe, find, record, talk };
   struct Use {
     Purpose purpose = Purpose::none;
     bool fallback = false;  // of a ping: the other protocol is tried next
@@ -132,7 +134,7 @@ class Service final : private discv4::Handler, private discv5::Handler {
   void run(Now now);
   void bootstrap(Now now);
   void ping(const NodeRecord& node, Now now);
-  bool ping_by(const NodeRecord& node, uint8_t protocol, bool fallback, Now now);
+  bool ping_by(const NodeRecord& node, uint8_t protocol, Purpose purpose, bool fallback, Now now);
   void start_lookup(const NodeId& target, bool scheduled, Now now);
   void run_lookups(Now now);
   void ask(Running& running, const NodeRecord& node, Now now);

@@ -26,7 +26,13 @@ void Service::hear(NodeRecord node, uint8_t protocol, const Endpoint& from, uint
 void Service::prove(NodeRecord node, uint8_t protocol, Now now) {
   node.protocols |= protocol;
   ++stats_.proven;
+  const uint8_t other = protocol == kSpeaksV5 ? kSpeaksV4 : kSpeaksV5;
+  const Contact* const known = contacts_.table.find(node.id);
+  const bool fresh = known == nullptr || known->last_pong == MonoTime{};
+  const bool untried =
+      (node.protocols & other) == 0 && (other == kSpeaksV4 ? config_.v4 : config_.v5);
   contacts_.contact_proven(node, now);
+  if (fresh && untried && ping_by(node, other, Purpose::probe, false, now)) ++stats_.probes;
   observer_.on_proven(node, now);
 }
 
@@ -64,7 +70,7 @@ void Service::done(Use use, uint8_t protocol, const Status& outcome, Now now) {
       const uint8_t other = protocol == kSpeaksV5 ? kSpeaksV4 : kSpeaksV5;
       if (use.fallback) {
         ++stats_.ping_fallbacks;
-        if (ping_by(use.node, other, false, now)) return;
+        if (ping_by(use.node, other, Purpose::ping, false, now)) return;
       }
       ++stats_.pings_failed;
       return contacts_.ping_failed(use.node.id, now);
@@ -81,6 +87,7 @@ void Service::done(Use use, uint8_t protocol, const Status& outcome, Now now) {
       return;
     }
     case Purpose::none:
+    case Purpose::probe:
     case Purpose::record:
     case Purpose::talk:
       return;

@@ -5,6 +5,7 @@
 
 namespace beamline {
 
+int discover_command(Arguments arguments);
 int echo_command(Arguments arguments);
 int follow_command(Arguments arguments);
 

@@ -5,6 +5,8 @@ int main(int argc, char** argv) {
   constexpr beamline::Command kCommands[] = {
       {"echo", "an echo server and its clients on two reactors: rate and latency, live",
        beamline::echo_command},
+      {"discover", "find nodes by discv4 and discv5, and show the table they make",
+       beamline::discover_command},
       {"follow", "follow a beacon chain from its peers, block by block", beamline::follow_command},
   };
   const beamline::Arguments arguments(argv, static_cast<size_t>(argc));

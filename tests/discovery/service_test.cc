@@ -69,6 +69,20 @@ TEST(Service, ANodeOfOneProtocolFindsANodeOfTheOtherThroughOneThatSpeaksBoth) {
   EXPECT_EQ(both.service->contacts().table.find(v5.id())->record.protocols, kSpeaksV5);
 }
 
+TEST(Service, NodesWithoutARecordOfDiscv4AreFoundThroughANodeOfBoth) {
+  ServiceNet net;
+  TestService& boot = net.add();
+  TestService& v4 = net.add(only(true, false));
+  TestService& node = net.add();
+  ASSERT_TRUE(v4.service->add_bootnode(*Enode::parse(boot.service->enode()), net.now));
+  ASSERT_TRUE(node.service->add_bootnode(boot.service->record(), net.now));
+  net.run_for(seconds(30));
+  EXPECT_EQ(known_live(node), 2u);
+  EXPECT_EQ(known_live(v4), 2u);
+  EXPECT_EQ(node.service->contacts().table.find(boot.id())->record.protocols,
+            kSpeaksV4 | kSpeaksV5);
+}
+
 TEST(Service, WithoutABootnodeItWaitsAndIsFound) {
   ServiceNet net;
   TestService& lonely = net.add();

@@ -1,0 +1,240 @@
+// `beamline discover`: finds nodes by discv4 and discv5 and shows the table that they make.
+//
+// Discovery has a thread of its own; this one prints. What is seen comes here through an inbox, so
+// that a slow terminal or disk stops nobody.
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <optional>
+#include <variant>
+
+#include "loop/inbox_port.h"
+#include "loop/reactor_thread.h"
+#include "node/backend_option.h"
+#include "node/bootnode.h"
+#include "node/commands.h"
+#include "node/discovery_driver.h"
+#include "node/identity.h"
+#include "node/program_log.h"
+#include "node/signal_stop.h"
+#include "node/table_picture.h"
+
+namespace beamline {
+namespace {
+
+using node::TableSnapshot;
+
+struct DiscoverOptions {
+  std::string listen = "0.0.0.0:9000";
+  std::string identity;
+  std::vector<std::string> bootnodes;
+  std::string svg;
+  uint64_t seconds = 0;
+};
+
+struct Counts {
+  size_t live = 0, main = 0, replacements = 0, pool = 0;
+  bool operator==(const Counts&) const = default;
+};
+using Seen = std::variant<Counts, std::unique_ptr<TableSnapshot>>;
+
+constexpr Duration kCountInterval = seconds(1);
+constexpr int kSnapshotEvery = 5;  // counts
+
+// On discovery's thread.
+class DiscoverProgram final : public ReactorProgram, private discovery::Observer {
+ public:
+  DiscoverProgram(const Endpoint& listen, std::vector<discovery::NodeRecord> bootnodes,
+                  const secp256k1::SecretKey& key, Rng rng, Inbox<Seen>::Producer producer)
+      : listen_(listen),
+        bootnodes_(std::move(bootnodes)),
+        key_(key),
+        rng_(std::move(rng)),
+        producer_(std::move(producer)),
+        timer_([](Timer& timer) { static_cast<DiscoverProgram*>(timer.owner)->tell(); }, this) {}
+
+  Status on_start(Reactor& reactor) override {
+    reactor_ = &reactor;
+    discovery::ServiceConfig config;
+    auto driver = node::DiscoveryDriver::open(reactor, key_, listen_, config, *this, rng_.fork());
+    if (!driver) return std::unexpected(driver.error());
+    driver_ = std::move(*driver);
+    enode = driver_->service().enode();
+    enr = driver_->service().record().to_text();
+    for (const auto& node : bootnodes_) {
+      // Refused is what the command has checked, and more than the service keeps: counted there.
+      static_cast<void>(driver_->service().add_bootnode(node, reactor.now()));
+    }
+    driver_->pump();
+    reactor.arm_in(timer_, kCountInterval);
+    return {};
+  }
+  void on_stop(Reactor& reactor) override {
+    reactor.disarm(timer_);
+    if (driver_ == nullptr) return;
+    last = node::snapshot_of(driver_->service());
+    datagrams_in = driver_->udp_stats().received;
+    datagrams_out = driver_->udp_stats().sent;
+    driver_.reset();
+  }
+
+  // For the other thread: the first two after start(), the rest after stop().
+  std::string enode, enr;
+  TableSnapshot last;
+  uint64_t datagrams_in = 0, datagrams_out = 0;
+
+ private:
+  void tell() {
+    const auto& contacts = driver_->service().contacts();
+    // A full queue drops it: the next second has another.
+    static_cast<void>(
+        producer_.try_push(0, Counts{contacts.table.live_size(), contacts.table.main_size(),
+                                     contacts.table.replacement_size(), contacts.pool.size()}));
+    if (++told_ % kSnapshotEvery == 0) {
+      static_cast<void>(producer_.try_push(
+          0, std::make_unique<TableSnapshot>(node::snapshot_of(driver_->service()))));
+    }
+    reactor_->arm_in(timer_, kCountInterval);
+  }
+
+  const Endpoint listen_;
+  const std::vector<discovery::NodeRecord> bootnodes_;
+  const secp256k1::SecretKey& key_;
+  Rng rng_;
+  Inbox<Seen>::Producer producer_;
+  Reactor* reactor_ = nullptr;
+  Timer timer_;
+  std::unique_ptr<node::DiscoveryDriver> driver_;
+  int told_ = 0;
+};
+
+// The whole picture at once: who looks at the file never sees half of one.
+bool write_svg(const std::string& path, const TableSnapshot& snapshot) {
+  const std::string fresh = path + ".new";
+  {
+    std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
+    out << node::table_svg(snapshot);
+    if (!out.flush()) return false;
+  }
+  return std::rename(fresh.c_str(), path.c_str()) == 0;
+}
+
+class Printer final : public InboxReceiver<Seen> {
+ public:
+  explicit Printer(const std::string& svg) : svg_(svg) {}
+  void on_message(Seen& seen) override {
+    if (const auto* counts = std::get_if<Counts>(&seen)) return print(*counts);
+    const auto& snapshot = std::get<std::unique_ptr<TableSnapshot>>(seen);
+    if (snapshot != nullptr && !svg_.empty()) static_cast<void>(write_svg(svg_, *snapshot));
+  }
+
+ private:
+  void print(const Counts& counts) {
+    if (last_ == counts) return;
+    last_ = counts;
+    std::printf("live %zu main %zu replacements %zu pool %zu\n", counts.live, counts.main,
+                counts.replacements, counts.pool);
+    std::fflush(stdout);
+  }
+  const std::string& svg_;
+  std::optional<Counts> last_;
+};
+
+int fail(const std::string& what) {
+  std::fprintf(stderr, "beamline discover: %s\n", what.c_str());
+  return kExitFailure;
+}
+
+int usage(const std::string& what) {
+  std::fprintf(stderr, "beamline discover: %s\n", what.c_str());
+  return kExitUsage;
+}
+
+std::string explain(const Error& error) {
+  if (error.code == Code::address_in_use) {
+    return "port " + std::to_string(error.offset) + " is in use; choose another with --listen";
+  }
+  if (error.code == Code::io_error && error.offset != 0) {
+    return std::string(error.field) + ": " + std::strerror(static_cast<int>(error.offset));
+  }
+  return to_string(error);
+}
+
+int run(const DiscoverOptions& options, const Endpoint& listen,
+        std::vector<discovery::NodeRecord> bootnodes, const secp256k1::SecretKey& key, Rng rng,
+        ReactorThread::MakeBackend make_backend) {
+  auto backend = make_backend();
+  if (!backend) return fail(explain(backend.error()));
+  const auto reactor = std::move(*Reactor::create(std::move(*backend)));
+  Printer printer(options.svg);
+  std::optional<DiscoverProgram> program;
+  {
+    InboxPort<Seen> port(*reactor, printer);
+    const std::array<InboxClass, 1> classes = {InboxClass{.nodes = 64}};
+    program.emplace(listen, std::move(bootnodes), key, std::move(rng),
+                    std::move(*port.gate().make_producer(classes)));
+    SignalStop signals(*reactor);
+    Timer end([](Timer& timer) { static_cast<Reactor*>(timer.owner)->stop(); }, reactor.get());
+    if (options.seconds > 0) {
+      reactor->arm_in(end, seconds(static_cast<int64_t>(options.seconds)));
+    }
+    ReactorThread thread;
+    if (const Status started = thread.start("discovery", make_backend, *program); !started) {
+      reactor->shutdown();
+      reactor->disarm(end);
+      return fail(explain(started.error()));
+    }
+    std::printf("%s\n%s\n", program->enode.c_str(), program->enr.c_str());
+    std::fflush(stdout);
+    while (!reactor->stopping()) reactor->turn();
+    thread.stop();
+    reactor->run();
+    reactor->disarm(end);
+  }
+  std::printf("%s%llu datagrams received, %llu sent\n", table_text(program->last).c_str(),
+              static_cast<unsigned long long>(program->datagrams_in),
+              static_cast<unsigned long long>(program->datagrams_out));
+  std::fflush(stdout);
+  if (!options.svg.empty() && !write_svg(options.svg, program->last)) {
+    return fail(options.svg + ": " + std::strerror(errno));
+  }
+  return 0;
+}
+
+}  // namespace
+
+int discover_command(Arguments arguments) {
+  DiscoverOptions options;
+  CommandOptions parser("discover");
+  parser.text("--listen", options.listen, "IP:PORT of our UDP socket; port 0 picks one");
+  parser.text("--identity", options.identity, "file with our key; made if it is not there");
+  parser.texts("--bootnode", options.bootnodes,
+               "enode://... or enr:... of a node to begin with; may stand several times");
+  parser.text("--svg", options.svg, "file for a picture of the buckets, kept up to date");
+  parser.number("--for", options.seconds, 0, 1'000'000'000, "seconds to run; 0: until stopped");
+  BackendOption backend;
+  backend.declare(parser);
+  if (const auto status = parser.parse_or_explain(arguments)) return *status;
+  const auto listen = Endpoint::parse(options.listen);
+  if (!listen) return usage("--listen '" + options.listen + "' must be like 127.0.0.1:9000");
+  std::vector<discovery::NodeRecord> bootnodes;
+  for (const std::string& text : options.bootnodes) {
+    auto node = node::parse_bootnode(text);
+    if (!node) return usage("--bootnode '" + text + "' " + node.error());
+    bootnodes.push_back(std::move(*node));
+  }
+  if (const auto status = backend.resolve("discover")) return *status;
+  const ProgramLog log;
+  try {
+    Rng rng = Rng::from_system();
+    const secp256k1::SecretKey key = options.identity.empty()
+                                         ? secp256k1::SecretKey::generate(rng)
+                                         : node::load_or_create_identity(options.identity, rng);
+    return run(options, *listen, std::move(bootnodes), key, std::move(rng), backend.maker());
+  } catch (const std::exception& e) {
+    return fail(e.what());
+  }
+}
+
+}  // namespace beamline
