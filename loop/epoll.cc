@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/poison.h"
 #include "loop/eventfd_waker.h"
+#include "loop/op_list.h"
 #include "loop/socket.h"
 
 namespace beamline {
@@ -77,10 +78,6 @@ class Epoll final : public Backend {
   const char* backend_name() const override { return "epoll"; }
 
  private:
-  struct OpList {
-    Op* first = nullptr;
-    Op* last = nullptr;
-  };
   // What waits on one file descriptor. Readiness is edge-triggered: a flag falls when an attempt
   // would block, and rises with the next edge.
   struct Waiting {
@@ -97,8 +94,6 @@ class Epoll final : public Backend {
     std::vector<uint16_t> ids;
   };
 
-  static void append(OpList& list, Op& op);
-  static void remove(OpList& list, Op& op);
   static bool reads(OpKind kind);
   size_t unreaped() const { return completions_.size() - reaped_; }
   void hand_over();
@@ -151,33 +146,17 @@ Epoll::~Epoll() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-// ---- Lists
-
-void Epoll::append(OpList& list, Op& op) {
-  op.next = nullptr;
-  (list.last == nullptr ? list.first : list.last->next) = &op;
-  list.last = &op;
-}
-
-void Epoll::remove(OpList& list, Op& op) {
-  Op* before = nullptr;
-  for (Op* each = list.first; each != &op; each = each->next) before = each;
-  (before == nullptr ? list.first : before->next) = op.next;
-  if (list.last == &op) list.last = before;
-  op.next = nullptr;
-}
+// ---- Operations
 
 bool Epoll::reads(OpKind kind) {
   return kind == OpKind::accept || kind == OpKind::recv || kind == OpKind::recv_msg;
 }
 
-// ---- Operations
-
 void Epoll::submit(Op& op) {
   BL_CHECK(op.idle() && op.kind != OpKind::none && op.socket.valid() && op.callback != nullptr);
   op.state = OpState::queued;
   op.slot = kActive;
-  append(submitted_, op);
+  submitted_.append(op);
   ++in_flight_;
 }
 
@@ -190,17 +169,14 @@ void Epoll::cancel(Op& op) {
   if (waiting.reader == &op) {
     waiting.reader = nullptr;
   } else {
-    remove(waiting.writers, op);
+    waiting.writers.remove(op);
   }
   complete(op, Event{.result = -ECANCELED});
 }
 
 void Epoll::hand_over() {
-  while (submitted_.first != nullptr) {
-    Op& op = *submitted_.first;
-    submitted_.first = op.next;
-    op.next = nullptr;
-    if (submitted_.first == nullptr) submitted_.last = nullptr;
+  while (!submitted_.empty()) {
+    Op& op = submitted_.take_first();
     ++stats_.submitted;
     if (op.state == OpState::canceling) {
       complete(op, Event{.result = -ECANCELED});
@@ -223,7 +199,7 @@ void Epoll::begin(Op& op) {
     waiting.reader = &op;
     pump_reader(fd);
   } else {
-    append(waiting.writers, op);
+    waiting.writers.append(op);
     if (waiting.writers.first == &op) pump_writers(fd);
   }
 }
@@ -341,7 +317,7 @@ int32_t Epoll::receive_datagram(Op& op, uint16_t id) {
 
 void Epoll::pump_writers(int32_t fd) {
   Waiting& waiting = sockets_[static_cast<size_t>(fd)];
-  while (waiting.writers.first != nullptr && waiting.writable) {
+  while (!waiting.writers.empty() && waiting.writable) {
     Op& op = *waiting.writers.first;
     int32_t result = attempt_write(op);
     if (result == kWait) {
@@ -349,7 +325,7 @@ void Epoll::pump_writers(int32_t fd) {
       waiting.writable = result != 0;
       if (result == 0) return;
     }
-    remove(waiting.writers, op);
+    waiting.writers.remove(op);
     complete(op, Event{.result = result});
   }
 }
@@ -473,7 +449,7 @@ void Epoll::close(Socket s) {
   const auto index = static_cast<size_t>(s.fd);
   if (index < sockets_.size()) {
     Waiting& waiting = sockets_[index];
-    BL_CHECK(waiting.reader == nullptr && waiting.writers.first == nullptr);
+    BL_CHECK(waiting.reader == nullptr && waiting.writers.empty());
     // Not left to close(): a forked child may still hold the file, and its edges would then be
     // taken for those of the next owner of the number.
     if (waiting.registered) epoll_ctl(fd_, EPOLL_CTL_DEL, s.fd, nullptr);

@@ -19,6 +19,7 @@
 #include "loop/abi.h"
 #include "loop/backends.h"
 #include "loop/eventfd_waker.h"
+#include "loop/op_list.h"
 #include "loop/socket.h"
 
 namespace beamline {
@@ -80,10 +81,7 @@ class Ring final : public Backend {
     Op* op = nullptr;
     uint32_t generation = 0;
     uint32_t next_free = 0;
-  };
-  struct OpList {
-    Op* first = nullptr;
-    Op* last = nullptr;
+    bool cancel_waits = false;  // the kernel took no submission when it was cancelled
   };
   struct BufferRing {
     BufferPool* pool;
@@ -101,9 +99,10 @@ class Ring final : public Backend {
   }
   io_uring_sqe* get_sqe();
   void prepare(io_uring_sqe& sqe, const Op& op);
-  static void append(OpList& list, Op& op);
   bool try_submit(Op& op);
   void submit_deferred();
+  bool try_cancel(const Slot& slot, uint32_t index);
+  void cancel_deferred();
   void arm_wake_poll();
   unsigned flush_sq();
   int system_enter(unsigned to_submit, unsigned wait_for, unsigned flags,
@@ -119,6 +118,7 @@ class Ring final : public Backend {
   uint32_t in_flight_ = 0;
   OpList deferred_;   // the submission queue had no room for them
   OpList cancelled_;  // of those, cancelled before they could enter
+  uint32_t cancels_waiting_ = 0;
   unsigned enter_flags_ = 0;
   bool open_ = false;
   bool wake_armed_ = false;
@@ -153,7 +153,9 @@ Ring::~Ring() {
   if (!open_) return;
   BL_CHECK(in_flight_ == 0 && buffer_rings_.empty());
   if (wake_armed_) {
-    io_uring_sqe* sqe = get_sqe();
+    io_uring_sqe* sqe;
+    while ((sqe = get_sqe()) == nullptr) {
+    }
     io_uring_prep_cancel64(sqe, kWake, 0);
     io_uring_sqe_set_data64(sqe, kIgnore);
     std::array<Event, 8> none;
@@ -229,44 +231,52 @@ void Ring::submit(Op& op) {
   slot.op = &op;
   ++slot.generation;
   ++in_flight_;
-  if (deferred_.first == nullptr && try_submit(op)) return;
+  if (deferred_.empty() && try_submit(op)) return;
   op.state = OpState::queued;
-  append(deferred_, op);
+  deferred_.append(op);
   ++stats_.deferred;
 }
 
-void Ring::append(OpList& list, Op& op) {
-  op.next = nullptr;
-  (list.last == nullptr ? list.first : list.last->next) = &op;
-  list.last = &op;
+void Ring::submit_deferred() {
+  while (!deferred_.empty()) {
+    Op& op = *deferred_.first;
+    const bool cancelled = op.state == OpState::canceling;
+    if (!cancelled && !try_submit(op)) return;
+    deferred_.take_first();
+    if (cancelled) cancelled_.append(op);
+  }
 }
 
-void Ring::submit_deferred() {
-  while (deferred_.first != nullptr) {
-    Op& op = *deferred_.first;
-    Op* next = op.next;
-    if (op.state == OpState::canceling) {
-      append(cancelled_, op);
-    } else if (!try_submit(op)) {
-      return;
-    }
-    deferred_.first = next;
-  }
-  deferred_.last = nullptr;
+bool Ring::try_cancel(const Slot& slot, uint32_t index) {
+  io_uring_sqe* sqe = get_sqe();
+  if (sqe == nullptr) return false;
+  io_uring_prep_cancel64(sqe, user_data(slot, index), 0);
+  sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  io_uring_sqe_set_data64(sqe, kIgnore);
+  return true;
 }
 
 void Ring::cancel(Op& op) {
   if (op.slot == Op::kNoSlot || op.state == OpState::canceling) return;
-  if (op.state == OpState::in_kernel) {
-    io_uring_sqe* sqe = get_sqe();
-    // Full twice over: the owner's shutdown of the socket ends the operation instead.
-    if (sqe == nullptr) return;
-    io_uring_prep_cancel64(sqe, user_data(slots_[op.slot], op.slot), 0);
-    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    io_uring_sqe_set_data64(sqe, kIgnore);
+  Slot& slot = slots_[op.slot];
+  if (op.state == OpState::in_kernel && !try_cancel(slot, op.slot)) {
+    slot.cancel_waits = true;
+    ++cancels_waiting_;
+    ++stats_.deferred;
   }
   // One that still waits for room never enters the kernel: submit_deferred() ends it.
   op.state = OpState::canceling;
+}
+
+// So rare (the kernel has to refuse all submissions for a while) that a look at every slot will do.
+void Ring::cancel_deferred() {
+  for (uint32_t index = 0; index < slots_.size() && cancels_waiting_ > 0; ++index) {
+    Slot& slot = slots_[index];
+    if (!slot.cancel_waits) continue;
+    if (!try_cancel(slot, index)) return;
+    slot.cancel_waits = false;
+    --cancels_waiting_;
+  }
 }
 
 void Ring::arm_wake_poll() {
@@ -309,12 +319,15 @@ int Ring::system_enter(unsigned to_submit, unsigned wait_for, unsigned flags,
 
 void Ring::enter(MonoTime deadline) {
   if (!wake_armed_) arm_wake_poll();
-  if (deferred_.first != nullptr) submit_deferred();
+  if (cancels_waiting_ > 0) cancel_deferred();
+  if (!deferred_.empty()) submit_deferred();
   const unsigned to_submit = flush_sq();
   const unsigned sq_flags = std::atomic_ref<unsigned>(*ring_.sq.kflags).load();
   if ((sq_flags & IORING_SQ_CQ_OVERFLOW) != 0) ++stats_.cq_overflow;
   const bool kernel_work = (sq_flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-  bool wait = io_uring_cq_ready(&ring_) == 0 && cancelled_.first == nullptr;
+  // Nobody sleeps over what the kernel would not take, least of all over the wake.
+  const bool all_handed_over = deferred_.empty() && cancels_waiting_ == 0 && wake_armed_;
+  bool wait = io_uring_cq_ready(&ring_) == 0 && cancelled_.empty() && all_handed_over;
   __kernel_timespec timeout{};
   const bool timed = wait && deadline != MonoTime::never();
   if (timed) {
@@ -362,6 +375,7 @@ bool Ring::convert(const io_uring_cqe& cqe, Event& event) {
 
 // From here on a cancel() of it has no effect; the reactor makes it idle before its callback.
 void Ring::end(Op& op) {
+  if (std::exchange(slots_[op.slot].cancel_waits, false)) --cancels_waiting_;
   free_slot(std::exchange(op.slot, Op::kNoSlot));
   --in_flight_;
 }
@@ -372,12 +386,11 @@ size_t Ring::reap(std::span<Event> out) {
   unsigned head = *cq.khead;
   const unsigned tail = std::atomic_ref<unsigned>(*cq.ktail).load(std::memory_order_acquire);
   size_t count = 0;
-  for (; cancelled_.first != nullptr && count < out.size(); ++count) {
-    Op* op = std::exchange(cancelled_.first, cancelled_.first->next);
-    end(*op);
-    out[count] = Event{.op = op, .result = -ECANCELED};
+  for (; !cancelled_.empty() && count < out.size(); ++count) {
+    Op& op = cancelled_.take_first();
+    end(op);
+    out[count] = Event{.op = &op, .result = -ECANCELED};
   }
-  if (cancelled_.first == nullptr) cancelled_.last = nullptr;
   for (; head != tail && count < out.size(); ++head) {
     if (convert(cq.cqes[head & mask], out[count])) ++count;
   }

@@ -282,44 +282,52 @@ class FileLimit {
   rlimit before_{};
 };
 
-TEST_F(TcpFaultTest, OutOfFileDescriptorsIsCountedAndTheListenerRecovers) {
-  Session session;
-  const Closer closer(*this);
-  const Tick tick(*reactor_);
-  reactor_->turn();  // UBSan looks at each class once, and needs a descriptor for that
-  TcpListener* listener = *tcp_->listen(Endpoint::loopback(0), session);
-  FileLimit limit;
-  Peer peer(listener->local());
-  // The next number that is free is the first one that is refused. An accept keeps to the limit of
-  // the time when it was handed over, which the first turn does.
-  const int next = ::dup(0);
-  ::close(next);
-  limit.lower(static_cast<rlim_t>(next));
-  ASSERT_TRUE(turn_until([&] { return tcp_->stats().accept_errors > 0; }));
+// A listener whose first connection finds no file descriptor.
+class TcpDescriptorTest : public TcpFaultTest {
+ protected:
+  void exhaust() {
+    tick_.emplace(*reactor_);
+    reactor_->turn();  // UBSan looks at each class once, and needs a descriptor for that
+    listener_ = *tcp_->listen(Endpoint::loopback(0), session_);
+    peer_.emplace(listener_->local());
+    // The next number that is free is the first one that is refused. An accept keeps to the limit
+    // of the time when it was handed over, which the first turn does.
+    const int next = ::dup(0);
+    ::close(next);
+    next_ = static_cast<rlim_t>(next);
+    limit_.lower(next_);
+    ASSERT_TRUE(turn_until([&] { return tcp_->stats().accept_errors > 0; }));
+  }
+  void TearDown() override {
+    reactor_->shutdown();
+    tick_.reset();
+    TcpFaultTest::TearDown();
+  }
+
+  Session session_;
+  FileLimit limit_;
+  rlim_t next_ = 0;
+  TcpListener* listener_ = nullptr;
+  std::optional<Tick> tick_;
+  std::optional<Peer> peer_;
+};
+
+TEST_F(TcpDescriptorTest, OutOfThemIsCountedAndTheListenerRecovers) {
+  exhaust();
   // It tries again at times, not at once.
   const uint64_t turns = reactor_->stats().turns;
   const MonoTime start = backend().now().mono;
   while (backend().now().mono - start < milliseconds(50)) reactor_->turn();
   EXPECT_LE(tcp_->stats().accept_errors, 3u);
   EXPECT_LT(reactor_->stats().turns - turns, 1000u);
-  EXPECT_EQ(session.accepted, 0);
-  limit.lower(static_cast<rlim_t>(next) + 10);
-  EXPECT_TRUE(turn_until([&] { return session.accepted == 1; }));
+  EXPECT_EQ(session_.accepted, 0);
+  limit_.lower(next_ + 10);
+  EXPECT_TRUE(turn_until([&] { return session_.accepted == 1; }));
 }
 
-TEST_F(TcpFaultTest, ListenerThatWaitsToAcceptAgainCanBeClosed) {
-  Session session;
-  const Closer closer(*this);
-  const Tick tick(*reactor_);
-  reactor_->turn();  // UBSan looks at each class once, and needs a descriptor for that
-  TcpListener* listener = *tcp_->listen(Endpoint::loopback(0), session);
-  FileLimit limit;
-  Peer peer(listener->local());
-  const int next = ::dup(0);
-  ::close(next);
-  limit.lower(static_cast<rlim_t>(next));
-  ASSERT_TRUE(turn_until([&] { return tcp_->stats().accept_errors > 0; }));
-  listener->close();
+TEST_F(TcpDescriptorTest, ListenerThatWaitsToAcceptAgainCanBeClosed) {
+  exhaust();
+  listener_->close();
   EXPECT_TRUE(turn_until([&] { return tcp_->quiet(); }));
 }
 
