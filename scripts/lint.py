@@ -166,6 +166,23 @@ def check_elsewhere(source):
             yield number, "elsewhere", f"'{match.group(0)}' names a place outside the project"
 
 
+NAMED_TEST = re.compile(r"[\w./-]+_test\.cc\b")
+
+
+def check_unlisted_tests(sources):
+    """A test that no CMakeLists.txt names is never built, and nobody misses it."""
+    listed = set()
+    for source in sources:
+        if os.path.basename(source.path) == "CMakeLists.txt":
+            text = re.sub(r"#.*", "", "\n".join(source.lines))
+            listed |= {os.path.normpath(os.path.join(os.path.dirname(source.path), name))
+                       for name in NAMED_TEST.findall(text)}
+    for source in sources:
+        if source.folder == "tests" and source.path.endswith("_test.cc"):
+            if source.path not in listed and not source.waived("unlisted-test", 1):
+                yield source.path, 1, "unlisted-test", "no CMakeLists.txt names it: it never runs"
+
+
 def check_waivers(source):
     for number, line in enumerate(source.lines, 1):
         match = WAIVER.search(line)
@@ -190,7 +207,7 @@ def check_format(root, sources):
 
 RULES = sorted({rule for rule, *_ in FORBIDDEN} | {
     "file-size", "function-size", "one-liburing", "layers", "no-unordered-walk", "elsewhere",
-    "waiver", "format"})
+    "waiver", "format", "unlisted-test"})
 
 
 def tracked(root):
@@ -235,6 +252,7 @@ def lint(root):
         for line, rule, what in sorted(findings):
             if not source.waived(rule, line):
                 yield source.path, line, rule, what
+    yield from check_unlisted_tests(sources)
     yield from check_format(root, sources)
 
 

@@ -81,6 +81,7 @@ std::vector<Sample> samples() {
        "class A {\n  A() : a{0}, b(1) {\n" + lines(70, "    g();") + "  }\n};\n", 2},
       {"LongTest", "function-size", "tests/codec/a_test.cc",
        "TEST(A, B) {\n" + lines(70, "  g();") + "}\n", 1},
+      {"UnlistedTest", "unlisted-test", "tests/codec/a_test.cc", "int x;\n", 1},
       {"HomePath", "elsewhere", "README.md", joined("See /ho", "me/me/beamline.\n"), 1},
       {"RegistryHost", "elsewhere", "tests/interop/package-lock.json",
        joined("{\n\"resolved\": \"https://registry.npm", "js.org/a/-/a-1.tgz\"\n}\n"), 2},
@@ -140,6 +141,8 @@ TEST(Lint, PassesWhatIsAllowed) {
              "void f() {\n  for (int p : sorted_) peers_.erase(p);\n}\n");
   tree.write("node/main.cc", "int main() {\n  try {\n  } catch (...) {\n  }\n}\n");
   tree.write("tests/loop/a_test.cc", "#include <mutex>\n#include <random>\n");
+  tree.write("tests/loop/CMakeLists.txt", "beamline_test(test_a SOURCES a_test.cc ../b_test.cc)\n");
+  tree.write("tests/b_test.cc", "int x;\n");
   tree.write("codec/table.cc", "const int table[] = {\n" + lines(200, "    1,") + "};\n");
   tree.write("codec/exactly.cc", "void f() {\n" + lines(68, "  g();") + "}\n");
   const Outcome outcome = lint(tree);
