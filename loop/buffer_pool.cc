@@ -31,21 +31,6 @@ BufferPool::~BufferPool() {
   munmap(memory_, total);
 }
 
-Lease BufferPool::lease(uint16_t id, uint32_t offset, uint32_t size) {
-  BL_CHECK(id < count_ && offset <= size_ && size <= size_ - offset && leased_ < count_);
-  ++leased_;
-  uint8_t* data = address(id) + offset;
-  unpoison(data, size);
-  return {this, id, data, size};
-}
-
-void BufferPool::give_back(uint16_t id) {
-  BL_CHECK(leased_ > 0 && returned_count_ < count_);
-  --leased_;
-  poison(address(id), size_);
-  returned_[returned_count_++] = id;
-}
-
 void Lease::drop_front(size_t n) {
   BL_CHECK(n <= size_);
   data_ += n;

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/check.h"
+#include "base/poison.h"
 
 namespace beamline {
 
@@ -90,6 +92,21 @@ class BufferPool {
   uint32_t size_;
   uint16_t group_;
 };
+
+inline Lease BufferPool::lease(uint16_t id, uint32_t offset, uint32_t size) {
+  BL_CHECK(id < count_ && offset <= size_ && size <= size_ - offset && leased_ < count_);
+  ++leased_;
+  uint8_t* data = address(id) + offset;
+  unpoison(data, size);
+  return {this, id, data, size};
+}
+
+inline void BufferPool::give_back(uint16_t id) {
+  BL_CHECK(leased_ > 0 && returned_count_ < count_);
+  --leased_;
+  poison(address(id), size_);
+  returned_[returned_count_++] = id;
+}
 
 inline void Lease::reset() {
   if (pool_ != nullptr) std::exchange(pool_, nullptr)->give_back(id_);

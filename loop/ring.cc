@@ -1,5 +1,6 @@
 #include "loop/ring.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <ctime>
@@ -21,6 +22,7 @@
 #include "loop/eventfd_waker.h"
 #include "loop/op_list.h"
 #include "loop/socket.h"
+#include "loop/warm_set.h"
 
 namespace beamline {
 namespace {
@@ -87,6 +89,7 @@ class Ring final : public Backend {
     BufferPool* pool;
     io_uring_buf_ring* ring;
     size_t bytes;
+    WarmSet warm;
   };
 
   void free_slot(uint32_t index) {
@@ -110,6 +113,8 @@ class Ring final : public Backend {
   bool convert(const io_uring_cqe& cqe, Event& event);
   void end(Op& op);
   BufferRing& find(const BufferPool& pool);
+  static void fill(BufferRing& to);
+  void starved(const Op& op);
 
   std::shared_ptr<EventfdWaker> waker_;
   std::vector<Slot> slots_;
@@ -119,6 +124,7 @@ class Ring final : public Backend {
   OpList deferred_;   // the submission queue had no room for them
   OpList cancelled_;  // of those, cancelled before they could enter
   uint32_t cancels_waiting_ = 0;
+  bool fill_ = false;  // the kernel found no buffer; it may have more
   unsigned enter_flags_ = 0;
   bool open_ = false;
   bool wake_armed_ = false;
@@ -318,6 +324,7 @@ int Ring::system_enter(unsigned to_submit, unsigned wait_for, unsigned flags,
 }
 
 void Ring::enter(MonoTime deadline) {
+  if (std::exchange(fill_, false)) std::ranges::for_each(buffer_rings_, fill);
   if (!wake_armed_) arm_wake_poll();
   if (cancels_waiting_ > 0) cancel_deferred();
   if (!deferred_.empty()) submit_deferred();
@@ -367,7 +374,7 @@ bool Ring::convert(const io_uring_cqe& cqe, Event& event) {
   event.has_buffer = (cqe.flags & IORING_CQE_F_BUFFER) != 0;
   event.buffer = static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
   event.buffer_size = event.has_buffer && cqe.res > 0 ? static_cast<uint32_t>(cqe.res) : 0;
-  if (cqe.res == -ENOBUFS) ++stats_.out_of_buffers;
+  if (cqe.res == -ENOBUFS) starved(*slot.op);
   ++stats_.completions;
   if (!more) end(*slot.op);
   return true;
@@ -426,7 +433,8 @@ Status Ring::add_pool(BufferPool& pool) {
     munmap(memory, bytes);
     return local_error(Code::io_error, "buffer ring", -rc);
   }
-  buffer_rings_.push_back({&pool, static_cast<io_uring_buf_ring*>(memory), bytes});
+  buffer_rings_.push_back({&pool, static_cast<io_uring_buf_ring*>(memory), bytes,
+                           WarmSet(pool.count(), pool.buffer_size())});
   io_uring_buf_ring_init(buffer_rings_.back().ring);
   return {};
 }
@@ -439,21 +447,35 @@ Ring::BufferRing& Ring::find(const BufferPool& pool) {
 }
 
 void Ring::recycle(BufferPool& pool) {
-  io_uring_buf_ring* ring = find(pool).ring;
+  BufferRing& to = find(pool);
+  to.warm.put(pool.returned());
+  pool.clear_returned();
+  fill(to);
+}
+
+void Ring::fill(BufferRing& to) {
+  BufferPool& pool = *to.pool;
   const int mask = static_cast<int>(pool.count() - 1);
   int added = 0;
-  for (const uint16_t id : pool.returned()) {
-    io_uring_buf_ring_add(ring, pool.address(id), pool.buffer_size(), id, mask, added++);
+  while (const std::optional<uint16_t> id = to.warm.take()) {
+    io_uring_buf_ring_add(to.ring, pool.address(*id), pool.buffer_size(), *id, mask, added++);
   }
-  io_uring_buf_ring_advance(ring, added);
-  pool.clear_returned();
+  if (added > 0) io_uring_buf_ring_advance(to.ring, added);
+}
+
+// A send may say -ENOBUFS too.
+void Ring::starved(const Op& op) {
+  ++stats_.out_of_buffers;
+  if (op.kind != OpKind::recv && op.kind != OpKind::recv_msg) return;
+  find(*op.args.pool).warm.starved();
+  fill_ = true;
 }
 
 void Ring::remove_pool(BufferPool& pool) {
   BufferRing& ring = find(pool);
   io_uring_unregister_buf_ring(&ring_, pool.group());
   munmap(ring.ring, ring.bytes);
-  ring = buffer_rings_.back();
+  std::swap(ring, buffer_rings_.back());
   buffer_rings_.pop_back();
 }
 

@@ -118,7 +118,7 @@ TEST_F(RingFaultTest, CancelThatWaitsIsForgottenWhenItsOperationEnds) {
 
 TEST_F(RingFaultTest, NobodySleepsOverASubmissionThatTheKernelRefused) {
   for (const int error : {EAGAIN, EBUSY, EINTR}) {
-    for (const uint64_t times : {1, 2, 3, 7}) {
+    for (const uint64_t times : {1u, 2u, 3u, 7u}) {
       Refusal refusal{.error = error, .left = times};
       for (Receive& each : receives_) reactor_->submit(each.op);
       // Only the one that was submitted last has something to receive.

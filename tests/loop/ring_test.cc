@@ -180,6 +180,38 @@ TEST_F(RingOpTest, MultishotsThatLoseTheirRoomEndOrGoOnButNeverVanish) {
   ASSERT_TRUE(turn_until([&] { return backend().in_flight() == 0; }));
 }
 
+// The kernel is given a few buffers of a large pool at first; all of it when all is wanted.
+TEST_F(RingOpTest, ABurstThatWantsMoreBuffersThanAreWarmGetsThem) {
+  BufferPool large(uint16_t{10}, 64, 65'536);
+  ASSERT_TRUE(reactor_->add_pool(large));
+  std::deque<Noted> receives(50);
+  std::vector<std::array<Socket, 2>> pairs;
+  const auto bytes = [](const Noted& each) {
+    int64_t sum = 0;
+    for (const int32_t result : each.results) sum += std::max(result, 0);
+    return sum;
+  };
+  for (Noted& each : receives) {
+    pairs.push_back(pair());
+    each.recv(pairs.back()[0], large);
+  }
+  for (int64_t round = 1; round <= 3; ++round) {
+    for (const auto& each : pairs) ASSERT_EQ(::send(each[1].fd, "z", 1, 0), 1);
+    // As a driver does that is out of luck, without a word to the reactor.
+    ASSERT_TRUE(turn_until([&] {
+      for (Noted& each : receives) {
+        if (each.op.idle()) reactor_->submit(each.op);
+      }
+      return std::ranges::all_of(receives, [&](const Noted& n) { return bytes(n) == round; });
+    }));
+  }
+  EXPECT_GT(backend().stats().out_of_buffers, 0u);
+  EXPECT_LT(backend().stats().out_of_buffers, 50u);
+  for (Noted& each : receives) reactor_->cancel(each.op);
+  ASSERT_TRUE(turn_until([&] { return backend().in_flight() == 0; }));
+  reactor_->remove_pool(large);
+}
+
 TEST_F(RingOpTest, OperationsUpToTheLimitAndAgainAfterIt) {
   start({.sq_entries = 8, .cq_entries = 64, .max_ops = 16});
   for (int round = 0; round < 3; ++round) {
