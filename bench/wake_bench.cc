@@ -1,14 +1,19 @@
 // One sleep and one wake: a thread signals, the sleeper answers, and the thread yields until it
-// has. Ours goes through the inbox and a whole turn of a reactor; the other is a bare futex.
+// has. Ours goes through the inbox and a whole turn of a reactor; the others are a bare futex, and
+// the least that io_uring can do: a poll of an eventfd that is never read, without queue or turn.
 #include <atomic>
 #include <latch>
 #include <thread>
 
 #include <benchmark/benchmark.h>
+#include <liburing.h>
 #include <linux/futex.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "loop/inbox_port.h"
 #include "loop/ring.h"
 
@@ -60,6 +65,46 @@ void BM_WakeInbox(benchmark::State& state) {
   sleeper.join();
 }
 BENCHMARK(BM_WakeInbox)->MeasureProcessCPUTime()->UseRealTime();
+
+void BM_WakeRaw(benchmark::State& state) {
+  const int event = eventfd(0, EFD_NONBLOCK);
+  std::atomic<uint64_t> sent{0}, answered{0};
+  std::latch ready(2);
+  std::thread sleeper([&] {
+    io_uring ring;
+    io_uring_params params{};
+    params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                   IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_COOP_TASKRUN;
+    BL_CHECK(io_uring_queue_init_params(8, &ring, &params) == 0);
+    io_uring_register_ring_fd(&ring);
+    io_uring_prep_poll_multishot(io_uring_get_sqe(&ring), event, POLLIN);
+    io_uring_submit(&ring);
+    ready.arrive_and_wait();
+    while (answered.load(std::memory_order_relaxed) != UINT64_MAX) {
+      // 1 << 7: IORING_ENTER_NO_IOWAIT, as ours has it.
+      const unsigned no_iowait = (params.features & 1u << 17) != 0 ? 1u << 7 : 0;
+      io_uring_enter2(static_cast<unsigned>(ring.enter_ring_fd), 0, 1,
+                      IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING | no_iowait, nullptr,
+                      0);
+      io_uring_cq_advance(&ring, io_uring_cq_ready(&ring));
+      answered.store(sent.load(std::memory_order_acquire), std::memory_order_release);
+    }
+    io_uring_queue_exit(&ring);
+  });
+  ready.arrive_and_wait();
+  const auto wake = [&](uint64_t number) {
+    sent.store(number, std::memory_order_release);
+    const uint64_t one = 1;
+    BL_CHECK(syscall(SYS_write, event, &one, sizeof one) == sizeof one);
+    while (answered.load(std::memory_order_acquire) != number) std::this_thread::yield();
+  };
+  uint64_t number = 0;
+  for (auto _ : state) wake(++number);
+  wake(UINT64_MAX);
+  sleeper.join();
+  close(event);
+}
+BENCHMARK(BM_WakeRaw)->MeasureProcessCPUTime()->UseRealTime();
 
 void BM_WakeFutex(benchmark::State& state) {
   std::atomic<uint32_t> word{0};

@@ -64,9 +64,12 @@ class FlightRecorder {
       record.longest = name;
     }
   }
+  // From the turn's beginning to what ran last.
+  uint64_t turn_ticks() const { return last_ticks_ - turn_ticks_; }
+  // REQUIRES: nothing worth a stamp since the last one.
   const TurnRecord& end_turn(const TurnTotals& totals) {
     TurnRecord& record = current();
-    record.ticks = read_ticks() - turn_ticks_;
+    record.ticks = turn_ticks();
     record.totals = totals;
     ++turns_;
     return record;

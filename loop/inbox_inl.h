@@ -149,7 +149,11 @@ inline void Inbox<Msg, Policy>::Producer::stage_row(uint8_t klass, Msg* messages
   Slab& slab = block_->slabs[klass];
   Node* node = slab.headers + slab.next;
   unpoison(node->first, count * sizeof(Msg));
-  std::uninitialized_move_n(messages, count, node->first);
+  if constexpr (std::is_trivially_copyable_v<Msg>) {
+    std::memcpy(node->first, messages, count * sizeof(Msg));  // a library's copy of many: wide
+  } else {
+    std::uninitialized_move_n(messages, count, node->first);
+  }
   if (slab.bytes != nullptr) std::fill_n(slab.bytes.get() + slab.next, count, bytes_each);
   slab.next += count;
   if (slab.next == slab.nodes) slab.next = 0;

@@ -19,7 +19,9 @@ The manifest, bench/AREA.json: {"rows": [ROW...]}. A row that compares:
 A row that only states a value has no "theirs", "against" or "ratio"; its goal is about the value.
 
 Optional: "rounds" (default 9, at least 9 for a ratio), "min_time" (seconds a run, default 0.1),
-"cores" (default 1), "args" (of a program, a list), "scale" (the value is the metric times this).
+"cores" (default 1), "args" (of a program, a list), "scale" (the value is the metric times this),
+"why" (what a profile says of a row that does not reach its goal, or that loses: printed below the
+table when it does).
 A rival that is not installed: its benchmark skips with an error that begins "absent"; the row is
 printed as absent, and is no failure.
 "program" is relative to BUILD_DIR. "filter" names one benchmark, in full; the program must print
@@ -46,7 +48,7 @@ import sys
 
 NANOSECONDS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 KEYS = {"id", "name", "ours", "theirs", "against", "metric", "unit", "ratio", "goal", "floor",
-        "rounds", "min_time", "cores", "scale", "instructions"}
+        "rounds", "min_time", "cores", "scale", "instructions", "why"}
 SIDE_KEYS = {"program", "filter", "args"}
 INSTRUCTION_KEYS = {"function", "at_most"}
 GOAL = re.compile(r"^(>=|<=|=) ([0-9][0-9,]*(?:\.[0-9]+)?)$")
@@ -198,6 +200,19 @@ def table(rows, results):
                      for line in lines)
 
 
+def loses(row, result):
+    """Whether a rival beats us, in a row that asks for nothing."""
+    if result["ratio"] is None or row["goal"] != "printed":
+        return False
+    return result["ratio"] < 1 if row["ratio"] == "theirs/ours" else result["ratio"] > 1
+
+
+def reasons(rows, results):
+    """Why: a line for each row that misses its goal or loses, and says why."""
+    return [f"why {row['id']}: {row['why']}" for row, result in zip(rows, results)
+            if "why" in row and (verdict(row, result) == "MISSED" or loses(row, result))]
+
+
 def write(path, results):
     """All or nothing, so that a reader never sees half a file."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
@@ -236,6 +251,8 @@ def main():
             failures += 1
         write(arguments.out, results)
     print(table(measured, results))
+    for line in reasons(measured, results):
+        print(line)
     print(f"written: {arguments.out}")
     return 1 if failures else 0
 

@@ -96,6 +96,24 @@ TEST(BenchRunner, AMissedGoalIsShownAndDoesNotFail) {
   EXPECT_NE(outcome.output.find("MISSED"), std::string::npos) << outcome.output;
 }
 
+TEST(BenchRunner, ARowThatMissesOrLosesSaysWhy) {
+  const std::string row(kPair, std::string_view(kPair).size() - 1);
+  const auto run_with = [&](const char* theirs, const std::string& goal) {
+    Runner runner;
+    runner.tree.write("BM_Ours", lines_of_ones());
+    runner.tree.write("BM_Theirs", theirs);
+    const std::string changed =
+        row.substr(0, row.rfind(">=")) + goal + R"(", "why": "a profile says so"})";
+    return runner.run_manifest(changed).output.find("why a.b: a profile says so");
+  };
+  const char* threes = "3\n3\n3\n3\n3\n3\n3\n3\n3\n";
+  const char* halves = "0.5\n0.5\n0.5\n0.5\n0.5\n0.5\n0.5\n0.5\n0.5\n";
+  EXPECT_NE(run_with(halves, ">= 2.5"), std::string::npos);
+  EXPECT_EQ(run_with(threes, ">= 2.5"), std::string::npos);
+  EXPECT_NE(run_with(halves, "printed"), std::string::npos);
+  EXPECT_EQ(run_with(threes, "printed"), std::string::npos);
+}
+
 TEST(BenchRunner, AValueRowHasNoRatio) {
   Runner runner;
   runner.tree.write("BM_Wakes", "0.01\n0.02\n0.03\n");
