@@ -287,7 +287,9 @@ class TcpDescriptorTest : public TcpFaultTest {
  protected:
   void exhaust() {
     tick_.emplace(*reactor_);
-    reactor_->turn();  // UBSan looks at each class once, and needs a descriptor for that
+    // UBSan looks at each class once, and needs a descriptor for that.
+    reactor_->turn();
+    EXPECT_EQ(session_.accepted, 0);
     listener_ = *tcp_->listen(Endpoint::loopback(0), session_);
     peer_.emplace(listener_->local());
     // The next number that is free is the first one that is refused. An accept keeps to the limit
