@@ -25,6 +25,7 @@ struct CachedBlock {
     ready,      // its parent is imported
     importing,  // with the client
     delayed,    // the client said: later
+    data,       // the client said: blobs or columns are missing; they are asked for
   };
   BlockInfo block;
   Origin origin = Origin::gossip;
@@ -38,6 +39,8 @@ struct CachedBlock {
   uint32_t import_retries = 0;
   std::optional<VerdictId> gossip_verdict;  // still owed
   ImportId import = 0;
+  PeerHandle data_from;           // who sent blobs or columns of it last
+  std::vector<uint64_t> missing;  // in the state `data`: rising indices of blobs or columns
 };
 
 class BlockCache {
@@ -101,7 +104,7 @@ class BlockCache {
   std::multiset<Slot> connected_;
   Senders gossip_senders_;
   Senders fetch_senders_;
-  size_t counts_[5] = {};
+  size_t counts_[6] = {};
   uint64_t bytes_ = 0;
 };
 

@@ -217,6 +217,13 @@ class Chain {
   Peer* choose_for(const Now& now, const PendingRoot& root, const std::vector<PeerHandle>& used);
   void send_by_root(const Now& now, Peer& peer, const std::vector<PendingRoot*>& batch);
 
+  // chain_data.cc: blobs and columns that blocks wait for.
+  void on(const Now& now, SidecarReceived&& event);
+  void on(const Now& now, DataAvailable&& event);
+  void want_data(const Now& now, CachedBlock& block, std::vector<uint64_t>&& missing);
+  void data_arrived(CachedBlock& block);
+  void send_data(const Now& now, Peer& peer, const std::vector<PendingRoot*>& batch);
+
   // chain_range.cc: gaps.
   void route_pending(const Now& now);
   bool wants_range(const PendingRoot& root, Slot from) const;

@@ -15,7 +15,7 @@ constexpr uint32_t kHeadAttempts = 4;
 
 bool may_have(const Peer& peer, const PendingRoot& root) {
   if (has(root.tried, peer.handle)) return false;
-  return root.wanted_as == WantedAs::parent || has(root.claimants, peer.handle);
+  return root.wanted_as != WantedAs::peer_head || has(root.claimants, peer.handle);
 }
 
 }  // namespace
@@ -35,6 +35,10 @@ void Chain::on(const Now& now, ChunkReceived&& event) {
     return;
   }
   requests_.progress(*request, now.mono);
+  if (request->kind == Request::Kind::data) {
+    abort_request(now, event.request, {std::nullopt, Conduct::unrequested_root});
+    return;
+  }
   const Request::Mark before = request->mark();
   if (const auto wrong = request->take(event.block)) {
     abort_request(now, event.request, {std::nullopt, *wrong});
@@ -93,11 +97,11 @@ void Chain::end_request(const Now& now, RequestId id, const Ending& ending) {
   --peers_.find(request.peer)->in_flight;
   ++(ending.in_order() ? stats_.requests_ended : stats_.requests_failed);
   judge(now, request, ending);
-  if (request.kind == Request::Kind::by_root) {
+  if (request.kind == Request::Kind::by_range) {
+    end_window(now, request, ending);
+  } else {
     flush_.request_ended();
     return_roots(now, request, ending);
-  } else {
-    end_window(now, request, ending);
   }
 }
 
@@ -186,8 +190,12 @@ void Chain::give_up(Root root, GiveUp reason) {
       ++stats_.given_up_invalid;
       break;
   }
+  const bool data = pending_.find(root)->wanted_as == WantedAs::data;
   pending_.erase(root);
   drop_descendants(root, GossipReason::dropped, stats_.dropped_with_root);
+  if (!data) return;
+  ++stats_.dropped_with_root;
+  drop(root, GossipReason::dropped);
 }
 
 bool Chain::others_than(PeerHandle peer) const {
@@ -201,7 +209,7 @@ bool Chain::others_than(PeerHandle peer) const {
 
 void Chain::flush(const Now& now) {
   if (!pending_.any_ready(now.mono)) return;
-  if (!flush_.open(requests_.by_root(), now.mono)) {
+  if (!flush_.open(requests_.by_root() + requests_.data(), now.mono)) {
     ++stats_.flushes_gathered;
     return;
   }
@@ -233,12 +241,27 @@ bool Chain::send_ready(const Now& now) {
     }
     if (peer == nullptr) break;
     std::vector<PendingRoot*> batch;
+    std::vector<PendingRoot*> data;
     std::vector<PendingRoot*> rest;
+    size_t indices = 0;
     for (PendingRoot* root : ready) {
-      const bool goes = batch.size() < config_.limits.roots_per_request && may_have(*peer, *root);
-      (goes ? batch : rest).push_back(root);
+      if (!may_have(*peer, *root)) {
+        rest.push_back(root);
+      } else if (root->wanted_as == WantedAs::data) {
+        indices += cache_.find(root->root)->missing.size();
+        const bool fits = data.empty() || indices <= config_.limits.data_per_request;
+        (fits ? data : rest).push_back(root);
+      } else {
+        (batch.size() < config_.limits.roots_per_request ? batch : rest).push_back(root);
+      }
     }
-    send_by_root(now, *peer, batch);
+    if (!batch.empty()) send_by_root(now, *peer, batch);
+    // Blocks and the data of others leave in the same flush, to the same peer if it takes both.
+    if (!data.empty() && peers_.available(*peer, now.mono)) {
+      send_data(now, *peer, data);
+    } else {
+      rest.insert(rest.end(), data.begin(), data.end());
+    }
     used.push_back(peer->handle);
     ready = std::move(rest);
   }
@@ -247,7 +270,8 @@ bool Chain::send_ready(const Now& now) {
 
 Peer* Chain::choose_for(const Now& now, const PendingRoot& root,
                         const std::vector<PeerHandle>& used) {
-  Peer* same = requests_.by_root() > 0 ? peers_.find(flush_.last_peer()) : nullptr;
+  const bool busy = requests_.by_root() + requests_.data() > 0;
+  Peer* same = busy ? peers_.find(flush_.last_peer()) : nullptr;
   if (same != nullptr && used.empty() && peers_.available(*same, now.mono) &&
       may_have(*same, root)) {
     return same;

@@ -119,6 +119,10 @@ void Chain::forget(const std::vector<Root>& removed, GossipReason reason) {
 void Chain::drop_waiting(Root root, GossipReason reason) {
   const State state = cache_.find(root)->state;
   if (state == State::importing || state == State::delayed) return;
+  if (state == State::data) {
+    give_up(root, GiveUp::orphan_gone);
+    return;
+  }
   ++stats_.dropped_final;
   drop_descendants(root, reason, stats_.dropped_final);
   drop(root, reason);

@@ -232,6 +232,11 @@ void Chain::on(const Now& now, ImportVerdict&& event) {
       reject_block(root, GossipReason::invalid_block);
       return;
     case Verdict::data_missing:
+      if (!event.missing.empty()) {
+        want_data(now, *block, std::move(event.missing));
+        return;
+      }
+      [[fallthrough]];
     case Verdict::try_again:
       delay_import(now, *block);
       return;

@@ -122,7 +122,8 @@ void Chain::plan_range(const std::vector<PendingRoot*>& roots) {
 bool Chain::by_root_in_flight_above(Slot slot) const {
   const auto& roots = pending_.roots();
   return std::any_of(roots.begin(), roots.end(), [&](const auto& entry) {
-    return entry.second.state == PendingRoot::State::in_flight && entry.second.top_slot >= slot;
+    return entry.second.state == PendingRoot::State::in_flight &&
+           entry.second.wanted_as != WantedAs::data && entry.second.top_slot >= slot;
   });
 }
 

@@ -21,6 +21,16 @@ struct RequestByRange {
   Slot start_slot = 0;
   uint64_t count = 0;
 };
+// Blobs or columns by block root and index: blob_sidecars_by_root, data_column_sidecars_by_root.
+struct RequestData {
+  struct Wanted {
+    Root block_root;
+    std::vector<uint64_t> indices;  // rising
+  };
+  PeerHandle peer;
+  RequestId request = 0;
+  std::vector<Wanted> wanted;  // at most Limits::data_per_request indices in all
+};
 // Our request is over on our side: reset its stream. No event for it is needed, and late ones are
 // dropped and counted.
 struct CancelRequest {
@@ -127,6 +137,15 @@ struct ImportBlock {
   BlockInfo block;
 };
 
+// A blob or column of a block that waits for it: verify and keep it. When all that was missing is
+// here, or was given up, ImportBlock asks for the block again.
+struct ImportData {
+  PeerHandle peer;
+  Root block_root;
+  uint64_t index = 0;
+  SharedBytes bytes;
+};
+
 // A block is in the tree now. For a follower that prints, and for metrics.
 struct BlockImported {
   Root root;
@@ -167,6 +186,6 @@ struct JustifiedInvalid {
 using Command = std::variant<RequestByRoot, RequestByRange, CancelRequest, RespondChunk, RespondEnd,
                              RespondError, GossipVerdict, PublishBlock, ReportPeer, DisconnectPeer,
                              ImportBlock, BlockImported, HeadChanged, VerifyVote, JustifiedChanged,
-                             FinalizedChanged, JustifiedInvalid>;
+                             FinalizedChanged, JustifiedInvalid, RequestData, ImportData>;
 
 }  // namespace beamline::chain

@@ -42,6 +42,18 @@ struct ChunkReceived {
   RequestId request = 0;
   BlockInfo block;
 };
+// One blob or column of an answer to RequestData, for the client to verify (ImportData).
+struct SidecarReceived {
+  PeerHandle peer;
+  RequestId request = 0;
+  Root block_root;
+  uint64_t index = 0;
+  SharedBytes bytes;
+};
+// What this block waited for came in another way: ask for its import again.
+struct DataAvailable {
+  Root block_root;
+};
 // Bytes of a chunk that is not whole yet. Keeps a large, live transfer from its progress deadline.
 struct TransferProgress {
   PeerHandle peer;
@@ -116,7 +128,8 @@ enum class Verdict : uint8_t {
   valid,          // verified and imported
   invalid_bytes,  // this signature or proof is wrong: the sender's fault, the root may be honest
   invalid_block,  // what the root commits to is wrong, under any signature; so are its descendants
-  data_missing,   // blobs or columns are not here yet; asked again later
+  data_missing,   // blobs or columns are not here: fetched if it says which (and the block is fit
+                  // to be forwarded), else asked again later
   try_again,      // a transient fault of ours; asked again later
 };
 const char* name(Verdict verdict);
@@ -124,6 +137,8 @@ const char* name(Verdict verdict);
 struct ImportVerdict {
   ImportId import = 0;
   Verdict verdict = Verdict::valid;
+  // Of data_missing: the indices of the blobs or columns, rising; at most Limits::data_per_block.
+  std::vector<uint64_t> missing{};
   // Of a valid block, for the fork choice; HighestSlot needs none of it.
   PostState post{};
   std::vector<Vote> votes{};                    // in its body
@@ -157,10 +172,10 @@ struct PayloadVerdict {
 // Nothing but the time. Send it when poll_timeout() passes.
 struct Tick {};
 
-using Event =
-    std::variant<GossipBlock, OwnBlock, ChunkReceived, TransferProgress, RequestEnded,
-                 RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot, IncomingByRange,
-                 IncomingByHead, ResponseWritten, IncomingCancelled, ImportVerdict, Tick,
-                 GossipVote, OwnVote, VoteVerdict, JustifiedBalances, Equivocation, PayloadVerdict>;
+using Event = std::variant<GossipBlock, OwnBlock, ChunkReceived, TransferProgress, RequestEnded,
+                           RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot,
+                           IncomingByRange, IncomingByHead, ResponseWritten, IncomingCancelled,
+                           ImportVerdict, Tick, GossipVote, OwnVote, VoteVerdict, JustifiedBalances,
+                           Equivocation, PayloadVerdict, SidecarReceived, DataAvailable>;
 
 }  // namespace beamline::chain

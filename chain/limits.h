@@ -23,6 +23,11 @@ struct Limits {
   uint32_t attempts_per_root = 24;  // answers or timeouts, not turns without a peer
   uint32_t depth = 512;             // of a walk by root
 
+  // The data of blocks that wait for it.
+  uint32_t data_per_block = 128;    // fulu NUMBER_OF_COLUMNS
+  uint32_t data_per_request = 768;  // deneb MAX_REQUEST_BLOB_SIDECARS
+  uint64_t data_bytes = 1u << 20;   // of one sidecar
+
   // Range sync.
   uint64_t range_gap = 4;      // a gap of more slots than this is fetched by range
   uint64_t window_slots = 64;  // of the first windows; then by the size of blocks

@@ -108,7 +108,8 @@ std::vector<PendingRoot*> PendingParents::ready(MonoTime now) {
 std::vector<PendingRoot*> PendingParents::by_top_slot() {
   std::vector<PendingRoot*> roots;
   for (auto& [key, root] : roots_) {
-    if (root.state != PendingRoot::State::in_flight) roots.push_back(&root);
+    const bool data = root.wanted_as == WantedAs::data;
+    if (root.state != PendingRoot::State::in_flight && !data) roots.push_back(&root);
   }
   std::sort(roots.begin(), roots.end(), [](const PendingRoot* a, const PendingRoot* b) {
     return std::pair(a->top_slot, a->sequence) < std::pair(b->top_slot, b->sequence);

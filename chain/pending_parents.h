@@ -18,8 +18,9 @@
 
 namespace beamline::chain {
 
-// Why a root is wanted. (The data of a block, sidecars and columns, will join here.)
-enum class WantedAs : uint8_t { parent, peer_head };
+// Why a root is wanted. As `data`: the block is here, its blobs or columns are not
+// (CachedBlock::missing).
+enum class WantedAs : uint8_t { parent, peer_head, data };
 
 enum class GiveUp : uint8_t { attempts, depth, below_anchor, orphan_gone, peer_gone, invalid };
 const char* name(GiveUp reason);

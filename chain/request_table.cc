@@ -53,14 +53,31 @@ Request& RequestTable::add(Request::Kind kind, PeerHandle peer, MonoTime now) {
   return requests_.emplace(request.id, std::move(request)).first->second;
 }
 
-Request& RequestTable::add_by_root(PeerHandle peer, const std::vector<Root>& roots, MonoTime now) {
-  Request& request = add(Request::Kind::by_root, peer, now);
-  request.batch = static_cast<uint32_t>(roots.size());
+namespace {
+
+void owe(Request& request, const std::vector<Root>& roots) {
   request.owed.reserve(roots.size());
   for (const Root& root : roots) request.owed.push_back({root, false});
   std::sort(request.owed.begin(), request.owed.end(),
             [](const Request::Owed& a, const Request::Owed& b) { return a.root < b.root; });
+}
+
+}  // namespace
+
+Request& RequestTable::add_by_root(PeerHandle peer, const std::vector<Root>& roots, MonoTime now) {
+  Request& request = add(Request::Kind::by_root, peer, now);
+  request.batch = static_cast<uint32_t>(roots.size());
+  owe(request, roots);
   ++by_root_;
+  return request;
+}
+
+Request& RequestTable::add_data(PeerHandle peer, const std::vector<Root>& roots, uint32_t batch,
+                                MonoTime now) {
+  Request& request = add(Request::Kind::data, peer, now);
+  request.batch = batch;
+  owe(request, roots);
+  ++data_;
   return request;
 }
 
@@ -85,6 +102,7 @@ Request RequestTable::remove(RequestId id) {
   auto node = requests_.extract(id);
   BL_CHECK(!node.empty());
   if (node.mapped().kind == Request::Kind::by_root) --by_root_;
+  if (node.mapped().kind == Request::Kind::data) --data_;
   return std::move(node.mapped());
 }
 

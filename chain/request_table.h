@@ -15,7 +15,7 @@
 namespace beamline::chain {
 
 struct Request {
-  enum class Kind : uint8_t { by_root, by_range };
+  enum class Kind : uint8_t { by_root, by_range, data };
   RequestId id = 0;
   Kind kind = Kind::by_root;
   PeerHandle peer;
@@ -25,7 +25,7 @@ struct Request {
   uint32_t received = 0;  // chunks that passed the checks
   uint64_t bytes = 0;
 
-  // by_root: sorted; what came is marked.
+  // by_root: sorted; what came is marked. data: one for each block.
   struct Owed {
     Root root;
     bool came = false;
@@ -59,6 +59,8 @@ class RequestTable {
   explicit RequestTable(const Limits& limits) : limits_(limits) {}
 
   Request& add_by_root(PeerHandle peer, const std::vector<Root>& roots, MonoTime now);
+  // `batch`: the indices in all.
+  Request& add_data(PeerHandle peer, const std::vector<Root>& roots, uint32_t batch, MonoTime now);
   Request& add_by_range(PeerHandle peer, Slot start, uint64_t count, MonoTime now);
   // Null if it is over, or was never made.
   Request* find(RequestId id);
@@ -73,7 +75,8 @@ class RequestTable {
   std::vector<RequestId> of_peer(PeerHandle peer) const;
   size_t size() const { return requests_.size(); }
   uint32_t by_root() const { return by_root_; }
-  uint32_t by_range() const { return static_cast<uint32_t>(requests_.size()) - by_root_; }
+  uint32_t data() const { return data_; }
+  uint32_t by_range() const { return static_cast<uint32_t>(requests_.size()) - by_root_ - data_; }
   // By rising id.
   const std::map<RequestId, Request>& all() const { return requests_; }
 
@@ -84,6 +87,7 @@ class RequestTable {
   std::map<RequestId, Request> requests_;
   RequestId next_id_ = 1;
   uint32_t by_root_ = 0;
+  uint32_t data_ = 0;
 };
 
 }  // namespace beamline::chain

@@ -45,6 +45,11 @@ struct Stats {
   uint64_t roots_requested = 0;
   uint64_t requests_by_range = 0;
   uint64_t slots_requested = 0;
+  uint64_t requests_data = 0;
+  uint64_t data_requested = 0;  // blobs or columns
+  uint64_t data_received = 0;
+  uint64_t blocks_without_data = 0;  // that waited for theirs
+  uint64_t data_refused = 0;         // Limits::data_per_block, or indices that do not rise
   uint64_t requests_ended = 0;
   uint64_t requests_failed = 0;  // broken, refused or wrong
   uint64_t send_failures = 0;    // Fault::local

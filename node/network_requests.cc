@@ -374,6 +374,8 @@ void Network::execute(chain::Command&& command) {
     void operator()(chain::VerifyVote&&) {}
     void operator()(chain::JustifiedChanged&&) {}
     void operator()(chain::JustifiedInvalid&&) {}
+    void operator()(chain::RequestData&&) {}  // no client of ours names what it lacks
+    void operator()(chain::ImportData&&) {}
   };
   std::visit(Executor{*this, now}, std::move(command));
 }

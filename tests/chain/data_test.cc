@@ -1,0 +1,148 @@
+// A block whose blobs or columns are missing waits for them, and they are fetched by the flush.
+#include <gtest/gtest.h>
+
+#include "tests/chain/blocks.h"
+
+namespace beamline::chain {
+namespace {
+
+using namespace beamline::chain::testing;
+
+struct DataBench : Bench {
+  DataBench() : Bench(config()) {
+    up(kPeerA);
+    up(kPeerB);
+    block = make_block(make_genesis().root, 1);
+    gossip(kPeerA, block);
+    turn();
+  }
+  static ChainConfig config() {
+    ChainConfig config = make_config();
+    config.import = ChainConfig::Import::ask;
+    return config;
+  }
+  void answer(Verdict verdict, std::vector<uint64_t> missing = {}) {
+    const auto imports = said<ImportBlock>();
+    ASSERT_EQ(imports.size(), 1u);
+    ImportVerdict event{imports[0].import, verdict};
+    event.missing = std::move(missing);
+    give(std::move(event));
+    turn();
+  }
+  void sidecar(const RequestData& request, uint64_t index) {
+    give(SidecarReceived{request.peer, request.request, block.root, index,
+                         SharedBytes::build(10, [](MutableBytes out) { out[0] = 1; })});
+  }
+  BlockInfo block;
+};
+
+TEST(Data, ABlockWaitsForItsDataWithThatReasonAndIsImportedWhenItCame) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {0, 3, 5});
+  ASSERT_NE(bench.chain.pending().find(bench.block.root), nullptr);
+  EXPECT_EQ(bench.chain.pending().find(bench.block.root)->wanted_as, WantedAs::data);
+  EXPECT_EQ(bench.chain.cache().count(CachedBlock::State::data), 1u);
+  ASSERT_EQ(bench.said<GossipVerdict>().size(), 1u);
+  EXPECT_EQ(bench.said<GossipVerdict>()[0].result, GossipResult::accept);
+  const auto requests = bench.said<RequestData>();
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].peer, kPeerA);  // who sent the block
+  ASSERT_EQ(requests[0].wanted.size(), 1u);
+  EXPECT_EQ(requests[0].wanted[0].indices, (std::vector<uint64_t>{0, 3, 5}));
+  for (const uint64_t index : {3, 0}) bench.sidecar(requests[0], index);
+  bench.turn();
+  EXPECT_EQ(bench.said<ImportData>().size(), 2u);
+  EXPECT_TRUE(bench.said<ImportBlock>().empty());
+  bench.sidecar(requests[0], 5);
+  bench.end(requests[0]);
+  bench.turn();
+  EXPECT_EQ(bench.said<ImportData>()[0].index, 5u);
+  bench.answer(Verdict::valid);
+  EXPECT_EQ(bench.chain.head().root, bench.block.root);
+  EXPECT_TRUE(bench.chain.idle());
+  EXPECT_EQ(bench.chain.stats().data_received, 3u);
+}
+
+TEST(Data, DataLeavesWithTheSameFlushAsTheRootsOfBlocks) {
+  DataBench bench;
+  bench.gossip(kPeerB, make_block(root_of(55), 3));
+  bench.answer(Verdict::data_missing, {1});
+  const auto roots = bench.said<RequestByRoot>();
+  const auto data = bench.said<RequestData>();
+  ASSERT_EQ(roots.size(), 1u);
+  ASSERT_EQ(data.size(), 1u);
+  EXPECT_EQ(roots[0].peer, data[0].peer);
+}
+
+TEST(Data, WhatAPeerLacksIsAskedElsewhereAndNothingTwice) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {0, 1});
+  const auto first = bench.said<RequestData>();
+  bench.sidecar(first[0], 1);
+  bench.end(first[0]);
+  bench.turn();
+  const auto second = bench.said<RequestData>();
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].peer, kPeerB);
+  EXPECT_EQ(second[0].wanted[0].indices, (std::vector<uint64_t>{0}));
+}
+
+TEST(Data, DataThatWasNotAskedForOrCameTwiceEndsTheRequestAndIsCharged) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {0, 1});
+  const auto first = bench.said<RequestData>();
+  bench.sidecar(first[0], 1);
+  bench.sidecar(first[0], 1);
+  bench.turn();
+  ASSERT_EQ(bench.said<CancelRequest>().size(), 1u);
+  ASSERT_EQ(bench.said<ReportPeer>().size(), 1u);
+  EXPECT_EQ(bench.said<ReportPeer>()[0].peer, kPeerA);
+  const auto second = bench.said<RequestData>();
+  ASSERT_EQ(second.size(), 1u);
+  bench.give(ChunkReceived{kPeerB, second[0].request, make_block(root_of(8), 9)});
+  bench.turn();
+  EXPECT_EQ(bench.said<ReportPeer>()[0].peer, kPeerB);
+  EXPECT_NE(bench.chain.pending().find(bench.block.root), nullptr);
+}
+
+TEST(Data, DataThatNobodyHasIsGivenUpWithItsBlock) {
+  DataBench bench;
+  const BlockInfo child = make_block(bench.block.root, 2);
+  bench.gossip(kPeerA, child);
+  bench.turn();
+  // (The child had its turn; the first import is still asked for.)
+  bench.give(ImportVerdict{1, Verdict::data_missing, {4}});
+  for (int i = 0; i < 200 && bench.chain.cache().size() > 0; ++i) {
+    bench.run(milliseconds(500));
+    for (const RequestData& request : bench.said<RequestData>()) bench.end(request);
+  }
+  EXPECT_EQ(bench.chain.cache().size(), 0u);
+  EXPECT_EQ(bench.chain.stats().given_up_attempts, 1u);
+  EXPECT_TRUE(bench.chain.idle());
+}
+
+TEST(Data, DataThatCameInAnotherWayEndsTheWait) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {0});
+  const auto requests = bench.said<RequestData>();
+  bench.give(DataAvailable{bench.block.root});
+  bench.give(DataAvailable{root_of(99)});
+  bench.turn();
+  ASSERT_EQ(bench.said<ImportBlock>().size(), 1u);
+  bench.sidecar(requests[0], 0);  // late, and no fault
+  bench.end(requests[0]);
+  bench.turn();
+  EXPECT_EQ(bench.chain.stats().charges, 0u);
+}
+
+TEST(Data, WhatTheClientAsksForIsBounded) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {3, 3});
+  EXPECT_EQ(bench.chain.stats().data_refused, 1u);
+  EXPECT_TRUE(bench.said<RequestData>().empty());
+  EXPECT_EQ(bench.chain.cache().count(CachedBlock::State::delayed), 1u);
+  EXPECT_EQ(bench.chain.pending().size(), 0u);
+}
+
+}  // namespace
+}  // namespace beamline::chain
