@@ -88,7 +88,23 @@ VoteResult LeanForkChoice::judge(const chain::Vote& vote, ValidatorSet& voters) 
 
 VoteResult LeanForkChoice::check_vote(const chain::Vote& vote) const {
   ValidatorSet voters;
-  return judge(vote, voters);
+  const VoteResult result = judge(vote, voters);
+  if (result != VoteResult::applied) return result;
+  // Here already? Then its proof need not be verified again.
+  const Root root = hasher_.root_of(data_of(vote));
+  if (!vote.aggregate) {
+    const SignaturePool::Entry* const entry = store_.signatures().find(root);
+    const bool known = entry != nullptr && entry->content.contains(vote.validators.front());
+    return known ? VoteResult::not_newer : VoteResult::applied;
+  }
+  for (const ProofPool* pool : {&store_.pending_proofs(), &store_.counted_proofs()}) {
+    const ProofPool::Entry* const entry = pool->find(root);
+    if (entry == nullptr) continue;
+    const bool known = std::ranges::any_of(
+        entry->content.list, [&](const Proof& proof) { return proof.voters == voters; });
+    if (known) return VoteResult::not_newer;
+  }
+  return VoteResult::applied;
 }
 
 VoteResult LeanForkChoice::on_vote(const chain::Vote& vote, bool in_block) {

@@ -61,7 +61,7 @@ class LeanForkChoice final : public ForkChoice {
   // Votes of a block's body are told one by one after the block, but belong together.
   void flush_body_votes();
 
-  StateTransition hasher_;
+  mutable StateTransition hasher_;  // its scratch memory
   const SlotClock clock_;
   const bool aggregator_;
   const uint32_t validators_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "chain/lean/fork_choice.h"
+#include "chain/lean/messages.h"
 #include "tests/chain/lean_chain.h"
 
 namespace beamline::chain::lean {
@@ -24,7 +25,7 @@ struct Fixture {
   }
   // Through the worker and into the fork choice.
   Verdict import(const Root& root) {
-    const MadeBlockRef made = chain.at(root);
+    const testing::MadeBlock& made = chain.at(root);
     const Imported imported = importer.import(root, made.bytes);
     if (imported.verdict != Verdict::valid) return imported.verdict;
     ForkChoice::Block block;
@@ -55,7 +56,6 @@ struct Fixture {
                          kInterval * static_cast<int64_t>(interval));
   }
 
-  using MadeBlockRef = const testing::MadeBlock&;
   LeanChain chain;
   Importer importer;
   std::optional<LeanForkChoice> fork_choice;
@@ -166,6 +166,79 @@ TEST(LeanForkChoiceAdapter, AnAggregatorProvesAtIntervalTwoAndAProposerUsesIt) {
   const Result<Proposal> wrong = f.fork_choice->prepare_proposal(3, 2);
   ASSERT_FALSE(wrong);
   EXPECT_TRUE(is(wrong.error(), Rejection::wrong_proposer));
+}
+
+// A proof of the same voters, or a validator's own signature again, is not verified twice.
+TEST(LeanForkChoiceAdapter, WhatIsHereIsNotVerifiedAgain) {
+  Fixture f({.aggregator = true});
+  const Root a = f.chain.add(f.chain.genesis, 1);
+  EXPECT_EQ(f.import(a), Verdict::valid);
+  f.tick_to(1, 1);
+  const LeanAttestationData data = f.chain.vote_for(a, 1);
+  const chain::Vote many = f.vote(data, {1, 2}, true);
+  const chain::Vote one = f.vote(data, {3}, false);
+  for (const chain::Vote& vote : {many, one}) {
+    EXPECT_EQ(f.fork_choice->check_vote(vote), VoteResult::applied);
+    EXPECT_EQ(f.fork_choice->on_vote(vote, false), VoteResult::applied);
+    EXPECT_EQ(f.fork_choice->check_vote(vote), VoteResult::not_newer);
+  }
+  EXPECT_EQ(f.fork_choice->check_vote(f.vote(data, {1, 2, 4}, true)), VoteResult::applied);
+  EXPECT_EQ(f.fork_choice->check_vote(f.vote(data, {4}, false)), VoteResult::applied);
+  f.tick_to(1, 4);
+  EXPECT_EQ(f.fork_choice->check_vote(many), VoteResult::not_newer);
+}
+
+std::vector<uint8_t> encoded(const char* type, const void* value) {
+  std::vector<uint8_t> bytes;
+  EXPECT_TRUE(ssz::encode_value(*types().find(type), value, bytes));
+  return bytes;
+}
+
+TEST(LeanMessages, AreDecodedForTheCoreAndRefusedWhenCut) {
+  LeanChain chain(kValidators);
+  const Root a = chain.add(chain.genesis, 1);
+  MessageDecoder decoder(types());
+  const Result<BlockInfo> block = decoder.block(chain.at(a).bytes);
+  ASSERT_TRUE(block);
+  EXPECT_EQ(block->root, a);
+  EXPECT_EQ(block->parent_root, chain.genesis);
+  EXPECT_EQ(block->slot, 1u);
+  EXPECT_EQ(block->proposer, 1u);
+
+  const LeanAttestationData data = chain.vote_for(a, 7);
+  LeanSingleMessageAggregate proof;
+  proof.participants = ssz::Bitlist::of_length(5);
+  proof.participants.set(1, true);
+  proof.participants.set(4, true);
+  proof.proof = {1, 2, 3};
+  // SignedAggregatedAttestation: the data, and the offset of the proof.
+  const auto message = [&] {
+    std::vector<uint8_t> bytes = encoded("AttestationData", &data);
+    for (const uint8_t byte : {uint8_t{132}, uint8_t{0}, uint8_t{0}, uint8_t{0}}) {
+      bytes.push_back(byte);
+    }
+    const std::vector<uint8_t> tail = encoded("SingleMessageAggregate", &proof);
+    bytes.insert(bytes.end(), tail.begin(), tail.end());
+    return SharedBytes::copy(bytes);
+  };
+  const Result<chain::Vote> vote = decoder.aggregate(message());
+  ASSERT_TRUE(vote);
+  EXPECT_EQ(vote->slot, 7u);
+  EXPECT_EQ(vote->head_root, a);
+  EXPECT_EQ(vote->head_slot, 1u);
+  EXPECT_EQ(vote->target, (Checkpoint{1, a}));
+  EXPECT_EQ(vote->validators, (std::vector<ValidatorIndex>{1, 4}));
+  EXPECT_TRUE(equal(vote->proof, std::vector<uint8_t>{1, 2, 3}));
+  proof.participants = ssz::Bitlist::of_length(5);
+  const Result<chain::Vote> nobody = decoder.aggregate(message());
+  ASSERT_FALSE(nobody);
+  EXPECT_TRUE(is(nobody.error(), Rejection::empty_aggregation_bits));
+  const SharedBytes whole = message();
+  for (size_t size = 0; size < 132 + 8; ++size) {
+    EXPECT_FALSE(decoder.aggregate(whole.slice(0, size))) << size;
+    EXPECT_FALSE(decoder.attestation(whole.slice(0, size))) << size;
+    EXPECT_FALSE(decoder.block(whole.slice(0, size))) << size;
+  }
 }
 
 class Doubter : public Verifier {

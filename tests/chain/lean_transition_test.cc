@@ -140,7 +140,7 @@ TEST(LeanStateTransition, HostileVotesAreRefusedOrPassedOver) {
     return checkpoint;
   };
   size_t taken = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1500; ++i) {
     LeanBlock block;
     block.slot = 12;
     block.proposer_index = 12 % 5;
