@@ -1,8 +1,8 @@
 // The worker's side of a lean chain: it keeps the states, verifies and runs blocks, and answers an
 // ImportBlock with what the core must know: the verdict, a summary of the post-state, the votes.
 //
-// One thread owns it. A state is kept until forget(), or until there is no room: then the one of
-// the lowest slot goes, and a block on it is answered with try_again.
+// One thread owns it. States are large, so few are kept: the base and those used last. Of the rest
+// there are the blocks, and a state is made again from an ancestor's when a block builds on it.
 #pragma once
 
 #include <map>
@@ -26,16 +26,20 @@ class Verifier {
 };
 
 struct ImporterLimits {
-  uint32_t states = 1024;
-  uint64_t state_bytes = 2u << 30;
+  uint32_t states = 256;
+  uint64_t state_bytes = 1u << 30;
+  uint32_t blocks = 16'384;  // without their proofs
+  uint32_t replay = 1024;    // blocks, to make a state again
 };
 struct ImporterStats {
   uint64_t imported = 0;
   uint64_t undecodable = 0;
-  uint64_t no_state = 0;  // the parent's was not here (any more)
+  uint64_t no_state = 0;  // the parent's was not here and could not be made again
+  uint64_t replayed = 0;  // blocks, to make a state again
   uint64_t bad_proofs = 0;
   uint64_t rejected[kRejections] = {};  // by reason
   uint64_t evicted = 0;                 // states, for want of room
+  uint64_t blocks_evicted = 0;
 };
 
 // What is known of a block after its transition.
@@ -62,12 +66,17 @@ class Importer {
   // does not hold; `invalid_block`: the rules reject it; `try_again`: the parent's state is not
   // here.
   Imported import(const Root& root, Bytes signed_block);
+  // Makes this block the base, whose state never goes: the anchor until then. For the fork choice's
+  // floor (Store::floor_root()), when it moved. False: its state is not here and cannot be made.
+  bool set_base(const Root& root);
   // A block that this node made, with the state that it made.
   Result<StoreBlock> add_own(const LeanBlock& block, LeanState post);
   void forget(std::span<const Root> roots);
 
-  // Null if it is not here.
+  // Null if it is not here. Valid until the next call.
   const LeanState* state(const Root& root) const;
+  // The same, made again where it is not here.
+  const LeanState* make_state(const Root& root);
   size_t states() const { return states_.size(); }
   uint64_t state_bytes() const { return bytes_; }
   const ImporterStats& stats() const { return stats_; }
@@ -78,10 +87,16 @@ class Importer {
     LeanState state;
     Root state_root;
     uint64_t bytes = 0;
+    uint64_t used = 0;  // when last
   };
   Imported refuse(Verdict verdict, const Error& error);
+  Result<LeanBlock> decode(const Root& root, Bytes signed_block, Bytes& proof);
+  const Kept* find_state(const Root& root);
+  const Kept* replay(const Root& root);
   StoreBlock keep(const Root& root, const LeanBlock& block, LeanState post);
-  void erase(const Root& root);
+  void put_state(const Root& root, const Root& state_root, LeanState state);
+  void erase_state(const Root& root);
+  void erase_block(const Root& root);
 
   const LeanTypes& types_;
   Verifier* verifier_;
@@ -89,8 +104,12 @@ class Importer {
   ImporterStats stats_;
   StateTransition transition_;
   std::map<Root, Kept> states_;
-  std::set<std::pair<Slot, Root>> by_slot_;
+  std::set<std::pair<uint64_t, Root>> by_use_;
+  uint64_t uses_ = 0;
+  Root base_;
   uint64_t bytes_ = 0;
+  std::map<Root, LeanBlock> blocks_;
+  std::set<std::pair<Slot, Root>> by_slot_;
 };
 
 }  // namespace beamline::chain::lean

@@ -81,7 +81,7 @@ Status Store::on_block(const StoreBlock& block, std::span<const Vote> votes) {
   if (contains(block.root)) return {};
   const Id parent = known(block.parent_root);
   if (parent == ProtoArray::kNone) return reject(Rejection::unknown_parent_block);
-  if (array_.slot(parent) < floor_) return reject(Rejection::forks_off_below_floor);
+  if (array_.slot(parent) < floor_.slot) return reject(Rejection::forks_off_below_floor);
   if (block.slot <= array_.slot(parent)) return reject(Rejection::block_older_than_latest_header);
   if (block.validators > kValidatorRegistryLimit) return reject(Rejection::inconsistent_state);
   // The walk to the head will begin there: it must be on this branch.
@@ -217,11 +217,11 @@ void Store::prune(std::vector<Root>& removed) {
   const Slot slot = latest_finalized_.slot;
   if (finalized == ProtoArray::kNone || slot < limits_.kept_slots) return;
   const Id floor = array_.ancestor_at(finalized, slot - limits_.kept_slots);
-  if (floor == ProtoArray::kNone || array_.slot(floor) <= floor_) return;
-  floor_ = array_.slot(floor);
+  if (floor == ProtoArray::kNone || array_.slot(floor) <= floor_.slot) return;
+  floor_ = {.root = array_.root(floor), .slot = array_.slot(floor)};
 
   std::vector<bool> kept(array_.size(), false);
-  Slot lowest = floor_;
+  Slot lowest = floor_.slot;
   for (Id id = floor; id < array_.end(); ++id) {
     if (!array_.live(id)) continue;
     const Id parent = array_.parent(id);

@@ -148,7 +148,9 @@ class Store {
   void prune(std::vector<Root>& removed);
   // A block on a parent below this slot is refused (FORKS_OFF_BELOW_FLOOR); 0 until something was
   // pruned.
-  Slot floor() const { return floor_; }
+  Slot floor() const { return floor_.slot; }
+  // The block at it; zero until then.
+  const Root& floor_root() const { return floor_.root; }
 
   const SignaturePool& signatures() const { return signatures_; }
   const ProofPool& pending_proofs() const { return new_proofs_; }
@@ -194,7 +196,7 @@ class Store {
   std::vector<Summary> summaries_;  // by array_.at(id)
   Id head_ = 0;
   LeanCheckpoint safe_target_;
-  Slot floor_ = 0;
+  LeanCheckpoint floor_;
   LeanCheckpoint latest_justified_;
   LeanCheckpoint latest_finalized_;
   SignaturePool signatures_;

@@ -285,21 +285,54 @@ TEST(LeanImporter, TellsWhoseFaultABlockIs) {
   }
 }
 
-TEST(LeanImporter, StatesAreBounded) {
+// Few states are kept, whatever the fork: one that went is made again from the blocks.
+TEST(LeanImporter, StatesAreBoundedAndMadeAgain) {
   LeanChain chain(kValidators);
-  Importer importer(types(), nullptr, {.states = 4});
+  Importer importer(types(), nullptr, {.states = 4, .blocks = 40, .replay = 30});
   ASSERT_TRUE(importer.add_anchor(chain.at(chain.genesis).block, chain.at(chain.genesis).post));
   Root tip = chain.genesis;
+  std::vector<Root> row{tip};
   for (Slot slot = 1; slot < 20; ++slot) {
-    tip = chain.add(tip, slot);
+    tip = chain.add(tip, slot, {LeanChain::cast(chain.vote_for(tip, slot), 1 + slot % 6)});
+    row.push_back(tip);
     EXPECT_EQ(importer.import(tip, chain.at(tip).bytes).verdict, Verdict::valid);
     EXPECT_LE(importer.states(), 4u);
   }
   EXPECT_EQ(importer.stats().evicted, 16u);
-  const Root fork = chain.add(chain.genesis, 20);
-  EXPECT_EQ(importer.import(fork, chain.at(fork).bytes).verdict, Verdict::try_again);
-  importer.forget({&tip, 1});
-  EXPECT_EQ(importer.states(), 3u);
+  EXPECT_EQ(importer.stats().replayed, 0u);
+  const Root fork = chain.add(row[3], 20);  // from the anchor, which is the base
+  EXPECT_EQ(importer.import(fork, chain.at(fork).bytes).verdict, Verdict::valid);
+  EXPECT_EQ(importer.stats().replayed, 3u);
+  ASSERT_TRUE(importer.set_base(row[10]));
+  ASSERT_NE(importer.make_state(row[15]), nullptr);
+  EXPECT_EQ(*importer.make_state(row[15]), chain.at(row[15]).post);
+  EXPECT_LE(importer.states(), 4u);
+  for (size_t i = 11; i < 20; ++i) ASSERT_NE(importer.make_state(row[i]), nullptr);
+  EXPECT_NE(importer.state(row[10]), nullptr);
+  EXPECT_EQ(importer.state(row[0]), nullptr);
+  // What lies before the base cannot be made again.
+  const Root old = chain.add(row[2], 21);
+  EXPECT_EQ(importer.import(old, chain.at(old).bytes).verdict, Verdict::try_again);
+  EXPECT_EQ(importer.stats().no_state, 1u);
+  EXPECT_FALSE(importer.set_base(row[2]));
+  importer.forget(row);
+  EXPECT_EQ(importer.make_state(row[19]), nullptr);
+}
+
+TEST(LeanImporter, ALongReplayIsNotBegun) {
+  LeanChain chain(kValidators);
+  Importer importer(types(), nullptr, {.states = 2, .blocks = 40, .replay = 5});
+  ASSERT_TRUE(importer.add_anchor(chain.at(chain.genesis).block, chain.at(chain.genesis).post));
+  Root tip = chain.genesis;
+  std::vector<Root> row{tip};
+  for (Slot slot = 1; slot < 12; ++slot) {
+    tip = chain.add(tip, slot);
+    row.push_back(tip);
+    EXPECT_EQ(importer.import(tip, chain.at(tip).bytes).verdict, Verdict::valid);
+  }
+  EXPECT_NE(importer.make_state(row[5]), nullptr);
+  EXPECT_NE(importer.make_state(row[10]), nullptr);
+  EXPECT_EQ(importer.make_state(row[9]), nullptr);
 }
 
 }  // namespace
