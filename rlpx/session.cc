@@ -207,7 +207,7 @@ Result<Event> Session::on_hello(MutableBytes data, uint8_t id, MonoTime now) {
     return fail({"hello.node_id", 0, Code::mismatch, Fault::peer},
                 DisconnectReason::unexpected_identity, now);
   }
-  snappy_ = hello_.version >= kProtocolVersion;
+  snappy_ = std::min(hello_.version, options_->version) >= kProtocolVersion;
   if (match_capabilities() == 0) {
     return fail({"hello.capabilities", 0, Code::unsupported, Fault::peer},
                 DisconnectReason::useless_peer, now);
@@ -409,6 +409,7 @@ void Session::write_base(BaseMessage id, Bytes payload, MonoTime now) {
 
 void Session::write_hello(MonoTime now) {
   Hello hello;
+  hello.version = options_->version;
   hello.client_id = options_->client_id;
   hello.listen_port = options_->listen_port;
   hello.id = node_id(options_->key->public_key());

@@ -45,6 +45,7 @@ inline constexpr size_t kMaxCapabilities = 16;  // that we offer
 struct SessionOptions {
   const secp256k1::SecretKey* key = nullptr;  // outlives the session
   std::string client_id = "beamline";
+  uint64_t version = kProtocolVersion;  // 4: we speak without snappy
   uint16_t listen_port = 0;
   std::span<const Capability> capabilities;  // outlive the session
   Duration handshake_timeout = seconds(5);   // from the start to the peer's Hello

@@ -108,6 +108,20 @@ TEST(RlpxSession, PiecesOfAnySizeGiveTheSameMessages) {
   }
 }
 
+TEST(RlpxSession, APeerOfVersionFourIsSpokenToWithoutSnappy) {
+  Pair pair(18);
+  pair.options_b.version = 4;
+  pair.run();
+  const uint64_t before = pair.a.stats().bytes_out;
+  const std::vector<uint8_t> payload(1000);  // snappy would leave 50 bytes of it
+  ASSERT_TRUE(pair.a.send(0, 1, payload, pair.now));
+  EXPECT_EQ(pair.a.stats().bytes_out - before, frame_size(1001));
+  ASSERT_TRUE(pair.b.send(0, 1, payload, pair.now));
+  pair.run();
+  EXPECT_EQ(pair.at_b.back().payload, payload);
+  EXPECT_EQ(pair.at_a.back().payload, payload);
+}
+
 TEST(RlpxSession, WholeFramesAreDecryptedWhereTheyArrived) {
   Pair pair(3);
   pair.run();

@@ -1,0 +1,1 @@
+beamline_bench(rlpx_bench SOURCES rlpx_bench.cc DEPS beamline_rlpx)
