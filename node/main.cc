@@ -7,6 +7,11 @@ int main(int argc, char** argv) {
        beamline::echo_command},
       {"discover", "find nodes by discv4 and discv5, and show the table they make",
        beamline::discover_command},
+      {"headers", "sync the headers of an execution chain from its peers",
+       beamline::headers_command},
+      {"serve-chain", "serve a file of execution blocks to eth peers",
+       beamline::serve_chain_command},
+      {"sync-report", "how the last sync of a data directory went", beamline::sync_report_command},
       {"follow", "follow a beacon chain from its peers, block by block", beamline::follow_command},
   };
   const beamline::Arguments arguments(argv, static_cast<size_t>(argc));

@@ -1,0 +1,90 @@
+#include "node/header_storage.h"
+
+#include "base/check.h"
+
+namespace beamline::node {
+
+Status HeaderStorage::open() {
+  auto log = chain::HeaderLog::open(directory_);
+  if (!log) return std::unexpected(log.error());
+  log_.emplace(std::move(*log));
+  auto index = chain::HashIndex::open(directory_, *log_);
+  if (!index) return std::unexpected(index.error());
+  index_.emplace(std::move(*index));
+  return {};
+}
+
+Result<chain::ParentHeader> HeaderStorage::before(uint64_t number) const {
+  if (number == log_->first()) return genesis_;
+  std::vector<uint8_t> bytes;
+  std::vector<Hash256> hashes;
+  const auto read = log_->read(number - 1, 1, 0, bytes, &hashes);
+  if (!read) return std::unexpected(read.error());
+  const auto header = ExecutionHeader::decode(bytes);
+  if (!header) return std::unexpected(header.error());
+  return chain::ParentHeader::of(*header, hashes.front());
+}
+
+Status HeaderStorage::start(ReactorThread::MakeBackend backend,
+                            Inbox<StorageReport>::Producer reports) {
+  BL_CHECK(log_.has_value());
+  reports_ = std::move(reports);
+  // Its turns wait for a disk; that is what it is for.
+  ReactorOptions options;
+  options.stall = seconds(60);
+  return thread_.start("bl-storage", backend, *this, options);
+}
+
+void HeaderStorage::stop() { thread_.stop(); }
+
+Status HeaderStorage::on_start(Reactor& reactor) {
+  inbox_ = std::make_unique<InboxPort<StorageOrder>>(reactor, *this);
+  return {};
+}
+
+void HeaderStorage::on_stop(Reactor&) {
+  inbox_.reset();
+  reports_ = {};
+}
+
+void HeaderStorage::on_message(StorageOrder& order) {
+  if (failed_) return;  // what failed is not gone on with; the sync was told
+  Result<StorageReport> report =
+      std::visit([this](const auto& what) { return carry_out(what); }, order);
+  if (!report) {
+    failed_ = true;
+    report = StorageFailed{report.error()};
+  }
+  // Closed: nobody waits for it any more.
+  BL_CHECK(reports_.try_push(0, std::move(*report)) != PushResult::full);
+  while (!failed_) {
+    const auto more = index_->extend();
+    if (!more || !*more) break;  // derived: what fails now is made at the next opening
+  }
+}
+
+Result<StorageReport> HeaderStorage::carry_out(const chain::StoreHeaders& order) {
+  std::vector<chain::StoredHeader> headers;
+  for (const chain::HeaderRun& run : order.runs) {
+    for (size_t i = 0; i < run.size(); ++i) {
+      headers.push_back({run.encodings[i], run.hashes[i]});
+      if (headers.size() < chain::HeaderLog::kMaxBatch) continue;
+      if (Status stored = log_->append(headers); !stored) return std::unexpected(stored.error());
+      headers.clear();
+    }
+  }
+  if (!headers.empty()) {
+    if (Status stored = log_->append(headers); !stored) return std::unexpected(stored.error());
+  }
+  if (Status safe = log_->checkpoint(); !safe) return std::unexpected(safe.error());
+  return StorageDone{log_->next()};
+}
+
+Result<StorageReport> HeaderStorage::carry_out(const chain::RewindHeaders& order) {
+  if (Status taken = log_->rewind(order.number); !taken) return std::unexpected(taken.error());
+  const auto last = before(order.number);
+  if (!last) return std::unexpected(last.error());
+  return StorageRewound{*last};
+}
+
+}  // namespace beamline::node

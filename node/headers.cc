@@ -1,0 +1,387 @@
+// `beamline headers`: syncs the headers of an execution chain from its peers, in the background
+// pipeline, into a data directory.
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <exception>
+#include <fstream>
+
+#include "codec/enode.h"
+#include "codec/hex.h"
+#include "codec/rlp.h"
+#include "node/backend_option.h"
+#include "node/commands.h"
+#include "node/execution_genesis.h"
+#include "node/header_task.h"
+#include "node/identity.h"
+#include "node/posix_files.h"
+#include "node/program_log.h"
+#include "node/signal_stop.h"
+#include "node/sync_phases.h"
+
+namespace beamline {
+namespace {
+
+struct HeadersOptions {
+  std::string genesis, data, head, identity, exported;
+  std::vector<std::string> peers;
+  uint64_t seconds = 0;
+  uint64_t full_sync_below = 10'000;
+  bool verify = false;
+};
+
+int fail(const std::string& what) {
+  std::fprintf(stderr, "beamline headers: %s\n", what.c_str());
+  return kExitFailure;
+}
+
+int usage(const std::string& what) {
+  std::fprintf(stderr, "beamline headers: %s\n", what.c_str());
+  return kExitUsage;
+}
+
+std::string explain(const Error& error) {
+  if (error.code == Code::io_error && error.offset != 0) {
+    return std::string(error.field) + ": " + std::strerror(static_cast<int>(error.offset));
+  }
+  return to_string(error);
+}
+
+uint64_t wall_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+// Each stored header, in order. False: the callback said so.
+template <class Visit>
+Status visit_headers(const chain::HeaderLog& log, Visit visit) {
+  std::vector<uint8_t> bytes;
+  std::vector<Hash256> hashes;
+  for (uint64_t number = log.first(); number < log.next();) {
+    bytes.clear();
+    hashes.clear();
+    const auto read = log.read(number, 4096, 8u << 20, bytes, &hashes);
+    if (!read) return std::unexpected(read.error());
+    rlp::Reader items(bytes);
+    for (const Hash256& hash : hashes) {
+      const auto item = items.next("header");
+      if (!item) return std::unexpected(item.error());
+      if (Status visited = visit(number, item->encoding, hash); !visited) return visited;
+      ++number;
+    }
+  }
+  return {};
+}
+
+// Checks every stored header anew: hash, link and rules.
+int verify_store(const chain::HeaderLog& log, const node::ExecutionGenesis& genesis) {
+  chain::ParentHeader tip = genesis.header;
+  uint64_t at = 0;
+  const Status verified =
+      visit_headers(log, [&](uint64_t number, Bytes encoding, const Hash256& hash) -> Status {
+        at = number;
+        const auto header = ExecutionHeader::decode(encoding);
+        if (!header) return std::unexpected(header.error());
+        if (header->hash() != hash) return local_error(Code::bad_checksum, "hash");
+        if (Status fits = chain::check_header(genesis.forks, tip, *header); !fits) return fits;
+        tip = chain::ParentHeader::of(*header, hash);
+        return {};
+      });
+  if (!verified) {
+    return fail("header " + std::to_string(at) + ": " + to_string(verified.error()));
+  }
+  std::printf("verified %" PRIu64 " headers, the last is %s\n", tip.number,
+              to_hex0x(tip.hash).c_str());
+  return 0;
+}
+
+int export_store(const chain::HeaderLog& log, const std::string& path) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  const Status written = visit_headers(log, [&](uint64_t, Bytes encoding, const Hash256&) {
+    out.write(reinterpret_cast<const char*>(encoding.data()),
+              static_cast<std::streamsize>(encoding.size()));
+    return out ? Status{} : Status{local_error(Code::io_error, "export", errno)};
+  });
+  if (!written) return fail(path + ": " + explain(written.error()));
+  if (!out.flush()) return fail(path + ": cannot be written");
+  return 0;
+}
+
+// The peers and the task, on this thread's reactor.
+class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
+ public:
+  Syncer(Reactor& reactor, const HeadersOptions& options, node::HeaderStorage& storage,
+         const node::ExecutionGenesis& genesis, const chain::ParentHeader& last,
+         std::vector<Enode> peers, MakeBackend backend)
+      : reactor_(reactor),
+        options_(options),
+        storage_(storage),
+        genesis_(genesis),
+        last_(last),
+        stored_(last.number),
+        static_peers_(std::move(peers)),
+        barred_(static_peers_.size()),
+        connected_(static_peers_.size()),
+        backend_(backend),
+        redial_([](Timer& timer) { static_cast<Syncer*>(timer.owner)->dial(); }, this),
+        progress_([](Timer& timer) { static_cast<Syncer*>(timer.owner)->print_progress(); }, this) {
+  }
+  ~Syncer() override {
+    reactor_.disarm(redial_);
+    reactor_.disarm(progress_);
+  }
+
+  Status begin(const Hash256& head) {
+    chain::HeaderSyncConfig config;
+    config.forks = genesis_.forks;
+    config.limits.full_sync_below = options_.full_sync_below;
+    task_.emplace(reactor_, storage_, std::move(config), last_, head, *this);
+    began_ = reactor_.now().mono;
+    from_ = last_.number;
+    return task_->start(backend_);
+  }
+  void set_host(node::EthHost& host) {
+    host_ = &host;
+    dial();
+    print_progress();
+  }
+  // The storage thread ends; the reactor goes on, for the connections' goodbyes.
+  void end() {
+    if (task_ && !finished) task_->abort();
+    task_.reset();
+  }
+  // What the end was. Returns the exit status.
+  int report(bool trusted) const {
+    using chain::HeaderSyncEnd;
+    const char* trust = trusted ? "" : "UNTRUSTED ";
+    switch (finished->end) {
+      case HeaderSyncEnd::synced:
+        std::printf("%sSynced: %" PRIu64 " headers\n", trust, stored_);
+        return 0;
+      case HeaderSyncEnd::switch_to_full_sync:
+        std::printf("%sSwitchToFullSync from block %" PRIu64 "\n", trust, finished->from);
+        return 0;
+      case HeaderSyncEnd::failed:
+        break;
+    }
+    std::printf("%sFailed: %s\n", trust, chain::name(finished->failure));
+    return kExitFailure;
+  }
+
+  void on_peer(node::EthConnection& peer) override {
+    if (!task_) {
+      // Nobody named the head: the first peer's word is taken, and the output says so.
+      const Hash256& head = peer.peer().status().range.latest_hash;
+      std::printf("UNTRUSTED head %s, from %s; --head HASH names one to trust\n",
+                  to_hex0x(head).c_str(), to_string(peer.connection().remote()).c_str());
+      if (const Status begun = begin(head); !begun) {
+        failure = begun.error();
+        return reactor_.stop();
+      }
+    }
+    task_->add_peer(peer);
+  }
+  void on_event(node::EthConnection& peer, const eth::EthEvent& event) override {
+    if (task_) task_->on_event(peer, event);
+  }
+  void on_gone(node::EthConnection& peer, const rlpx::Closed&) override {
+    if (task_) task_->remove_peer(peer);
+    mark(peer, false);
+  }
+  void on_dial_failed(const Endpoint&, const Error&) override {}
+
+  void on_stored(const chain::HeadersStored& batch) override {
+    stored_ = batch.first + batch.count - 1;
+    task_->batch_taken();
+  }
+  void on_rewound(uint64_t number) override {
+    std::printf("taken back from header %" PRIu64 " on\n", number);
+  }
+  void on_charged(node::EthConnection& peer, const chain::ChargeHeaderPeer& charge) override {
+    std::printf("peer %s: %s%s\n", to_string(peer.connection().remote()).c_str(),
+                chain::name(charge.fault), charge.drop ? ", dropped" : "");
+    if (!charge.drop) return;
+    mark(peer, true);
+    peer.disconnect(rlpx::DisconnectReason::useless_peer);
+  }
+  void on_finished(const chain::HeaderSyncFinished& end) override {
+    finished = end;
+    reactor_.stop();
+  }
+
+  uint64_t stored() const { return stored_; }
+  std::optional<Error> failure;
+  std::optional<chain::HeaderSyncFinished> finished;
+
+ private:
+  void mark(node::EthConnection& peer, bool barred) {
+    for (size_t i = 0; i < static_peers_.size(); ++i) {
+      if (static_peers_[i].tcp == peer.connection().remote()) {
+        barred_[i] = barred_[i] || barred;
+        connected_[i] = false;
+      }
+    }
+  }
+  // Those that are named are kept connected, but for who lied.
+  void dial() {
+    for (size_t i = 0; i < static_peers_.size(); ++i) {
+      if (barred_[i] || connected_[i]) continue;
+      if (host_->dial(static_peers_[i].tcp, static_peers_[i].key)) connected_[i] = true;
+    }
+    reactor_.arm_in(redial_, seconds(2));
+  }
+  void print_progress() {
+    reactor_.arm_in(progress_, seconds(1));
+    if (!task_) return;
+    const chain::HeaderSync& sync = task_->sync();
+    const double elapsed = to_seconds(reactor_.now().mono - began_);
+    const double rate = elapsed > 0 ? static_cast<double>(sync.tip().number - from_) / elapsed : 0;
+    std::string goal = "?";
+    std::string eta = "?";
+    if (const auto head = sync.head_number()) {
+      goal = std::to_string(*head);
+      const double left = static_cast<double>(*head - std::min(*head, sync.tip().number));
+      if (rate > 0) eta = std::to_string(static_cast<uint64_t>(left / rate)) + " s";
+    }
+    std::printf("headers %" PRIu64 "/%s  %.0f/s  peers %zu  ETA %s\n", sync.tip().number,
+                goal.c_str(), rate, host_->peers(), eta.c_str());
+    std::fflush(stdout);
+  }
+
+  Reactor& reactor_;
+  const HeadersOptions& options_;
+  node::HeaderStorage& storage_;
+  const node::ExecutionGenesis& genesis_;
+  const chain::ParentHeader last_;
+  uint64_t stored_;
+  const std::vector<Enode> static_peers_;
+  std::vector<bool> barred_;
+  std::vector<bool> connected_;
+  MakeBackend backend_;
+  std::optional<node::HeaderTask> task_;
+  node::EthHost* host_ = nullptr;
+  MonoTime began_{};
+  uint64_t from_ = 0;
+  Timer redial_;
+  Timer progress_;
+};
+
+// Runs the sync to its end, or until it is stopped. Returns the exit status.
+int sync_headers(const HeadersOptions& options, const node::ExecutionGenesis& genesis,
+                 node::HeaderStorage& storage, const chain::ParentHeader& last,
+                 std::vector<Enode> peers, const std::optional<Hash256>& head,
+                 const secp256k1::SecretKey& key, Rng& rng, MakeBackend make_backend) {
+  const eth::ForkFilter forks = genesis.fork_filter();
+  eth::Local local;
+  local.forks = &forks;
+  local.head = {last.number, last.timestamp};
+  local.status.network_id = genesis.chain_id;
+  local.status.genesis = genesis.hash;
+  local.status.fork_id = forks.at(local.head);
+  local.status.range = {last.number, last.number, last.hash};
+  local.status.total_difficulty = {1};
+  auto backend = make_backend();
+  if (!backend) return fail(explain(backend.error()));
+  const auto reactor = std::move(*Reactor::create(std::move(*backend)));
+  auto tcp = Tcp::create(*reactor);
+  if (!tcp) return fail(explain(tcp.error()));
+  Syncer syncer(*reactor, options, storage, genesis, last, std::move(peers), make_backend);
+  node::EthHostOptions host_options;
+  host_options.rlpx.session.key = &key;
+  if (head) {
+    if (const Status begun = syncer.begin(*head); !begun) return fail(explain(begun.error()));
+  }
+  {
+    node::EthHost host(*reactor, **tcp, host_options, local, syncer, rng);
+    SignalStop signals(*reactor);
+    Timer end([](Timer& timer) { static_cast<Reactor*>(timer.owner)->stop(); }, reactor.get());
+    if (options.seconds > 0) {
+      reactor->arm_in(end, seconds(static_cast<int64_t>(options.seconds)));
+    }
+    syncer.set_host(host);
+    reactor->run();
+    reactor->disarm(end);
+    syncer.end();
+    node::say_goodbye(*reactor, host);
+    reactor->shutdown();
+  }
+  if (syncer.failure) return fail(explain(*syncer.failure));
+  if (!syncer.finished) {
+    std::printf("stopped at header %" PRIu64 "; a later run goes on from there\n", syncer.stored());
+    return kExitFailure;
+  }
+  return syncer.report(head.has_value());
+}
+
+}  // namespace
+
+int headers_command(Arguments arguments) {
+  HeadersOptions options;
+  CommandOptions parser("headers");
+  parser.text("--genesis", options.genesis, "geth's genesis.json of the chain");
+  parser.text("--data", options.data, "directory of the header store; made if it is not there");
+  parser.texts("--peer", options.peers, "enode://... of a peer; may stand several times");
+  parser.text("--head", options.head, "0x and 64 hex digits: the block hash that is trusted");
+  parser.text("--identity", options.identity, "file with our key; made if it is not there");
+  parser.number("--full-sync-below", options.full_sync_below, 0, 1'000'000'000,
+                "headers to go below which a full sync is the better way");
+  parser.number("--for", options.seconds, 0, 1'000'000'000, "seconds to run; 0: until it ends");
+  parser.flag("--verify", options.verify, "check every header of the store anew, and end");
+  parser.text("--export", options.exported, "file for the store's headers in RLP; then end");
+  BackendOption backend;
+  backend.declare(parser);
+  if (const auto status = parser.parse_or_explain(arguments)) return *status;
+  if (options.genesis.empty()) return usage("--genesis FILE is required");
+  if (options.data.empty()) return usage("--data DIR is required");
+  std::vector<Enode> peers;
+  for (const std::string& text : options.peers) {
+    const auto peer = Enode::parse(text);
+    if (!peer) return usage("--peer '" + text + "' must be like enode://KEY@127.0.0.1:30303");
+    peers.push_back(*peer);
+  }
+  std::optional<Hash256> head;
+  if (!options.head.empty()) {
+    const auto parsed = parse_hash256(options.head);
+    if (!parsed) return usage("--head '" + options.head + "' must be 0x and 64 hex digits");
+    head = *parsed;
+  }
+  const bool offline = options.verify || !options.exported.empty();
+  if (peers.empty() && !offline) return usage("--peer ENODE is required");
+  if (const auto status = backend.resolve("headers")) return *status;
+  const ProgramLog log;
+  try {
+    Rng rng = Rng::from_system();
+    const node::ExecutionGenesis genesis = node::read_execution_genesis(options.genesis);
+    const auto directory = node::open_directory(options.data);
+    if (!directory) return fail(options.data + ": " + explain(directory.error()));
+    node::HeaderStorage storage(**directory, genesis.header);
+    if (const Status opened = storage.open(); !opened) {
+      return fail(options.data + ": " + explain(opened.error()));
+    }
+    if (options.verify) return verify_store(storage.log(), genesis);
+    if (offline) return export_store(storage.log(), options.exported);
+    const auto last = storage.last();
+    if (!last) return fail(options.data + ": " + explain(last.error()));
+    auto phases = node::SyncPhases::open(**directory, true);
+    if (!phases) return fail(options.data + ": " + explain(phases.error()));
+    if (const Status begun = phases->begin("headers", wall_ms()); !begun) {
+      return fail(options.data + ": " + explain(begun.error()));
+    }
+    const secp256k1::SecretKey key = options.identity.empty()
+                                         ? secp256k1::SecretKey::generate(rng)
+                                         : node::load_or_create_identity(options.identity, rng);
+    const int status = sync_headers(options, genesis, storage, *last, std::move(peers), head, key,
+                                    rng, backend.maker());
+    const uint64_t added = storage.log().next() - last->number - 1;
+    const Status ended = phases->end("headers", added, wall_ms());
+    const Status said = phases->outcome(status == 0 ? "synced" : "not synced");
+    if (!ended || !said) return fail(options.data + ": the report cannot be written");
+    return status;
+  } catch (const std::exception& e) {
+    return fail(e.what());
+  }
+}
+
+}  // namespace beamline
