@@ -117,7 +117,7 @@ TEST(HeaderLog, RewindTakesBackWhatALaterBatchReplaces) {
 // Random appends, rewinds and checkpoints, a crash at any point: what is there afterwards is what
 // was there after some step, no earlier than the last checkpoint.
 TEST(HeaderLog, ACrashAnywhereLosesNothingAcknowledgedAndLeavesNoGap) {
-  for (uint64_t seed = first_seed(); seed < first_seed() + seeds(300); ++seed) {
+  for (uint64_t seed = first_seed(); seed < first_seed() + seeds(100); ++seed) {
     SCOPED_TRACE("replay: BEAMLINE_SEED=" + std::to_string(seed));
     Rng rng(seed);
     SimDisk disk(seed);

@@ -99,7 +99,7 @@ TEST(HeaderSync, AStateDownloadThatTakesItsTimeHoldsBackTheEndAndNothingElse) {
 class HeaderLiars : public ::testing::TestWithParam<HeaderManner> {};
 
 TEST_P(HeaderLiars, AreFoundAndTheSyncEnds) {
-  SyncWorld world(4, 12'000, plain());
+  SyncWorld world(4, 6'000, plain());
   world.add_peer(GetParam(), milliseconds(20));  // the fastest
   for (int i = 0; i < 6; ++i) world.add_peer(HeaderManner::honest, milliseconds(80));
   world.start();
@@ -234,11 +234,11 @@ TEST(HeaderSync, AReorgIsWalkedBackByWhatIsHere) {
 }
 
 TEST(HeaderSync, ASixthReorgFailsTheSync) {
-  SyncWorld world(13, 60'000, plain());
+  SyncWorld world(13, 24'000, plain());
   for (int i = 0; i < 2; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
   world.start();
   for (int reorgs = 0; reorgs < 8 && !world.finished; ++reorgs) {
-    const uint64_t until = world.sync->tip().number + 2500;
+    const uint64_t until = world.sync->tip().number + 1500;
     world.run(seconds(60), [&] { return world.sync->tip().number >= until; });
     if (world.finished) break;
     const uint64_t tip = world.sync->tip().number;
@@ -359,7 +359,7 @@ TEST(HeaderSync, LiarsStallsReorgsMovesAndCrashesAtOnce) {
   const char* set = std::getenv("BEAMLINE_SEED");
   const uint64_t first = set != nullptr ? std::strtoull(set, nullptr, 10) : 1;
   const bool soak = std::getenv("BEAMLINE_LONG") != nullptr;
-  for (uint64_t seed = first; seed < first + (set != nullptr ? 1 : soak ? 400 : 25); ++seed) {
+  for (uint64_t seed = first; seed < first + (set != nullptr ? 1 : soak ? 400 : 10); ++seed) {
     run_weather(seed, {.length = 4000 + 100 * (seed % 30), .peers = 10 + seed % 20});
     if (::testing::Test::HasFailure()) return;
   }

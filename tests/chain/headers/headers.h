@@ -93,7 +93,9 @@ inline HeaderFields child_fields(const HeaderForks& forks, const ParentHeader& p
   child.base_fee_per_gas = next_base_fee(forks, parent);
   child.excess_blob_gas = next_excess_blob_gas(forks, parent, child.timestamp);
   child.blob_gas_used = (parent.number % 10) << 17;
-  for (int i = 0; i < 8; ++i) child.state_root.bytes[i] = static_cast<uint8_t>(salt >> (8 * i));
+  for (size_t i = 0; i < 8; ++i) {
+    child.state_root.bytes[i] = static_cast<uint8_t>(salt >> (8 * i));
+  }
   return child;
 }
 
