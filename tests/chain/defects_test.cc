@@ -359,7 +359,7 @@ TEST(Defects, Defect12_ServingIsStreamedAndHasAQuotaPerPeer) {
 }
 
 // zeam #1001: the gap by slots is 0, and its head is on another branch.
-TEST(Defects, APeerThatFinalisedHigherWithALowerHeadIsNoDeadlock) {
+TEST(Defects, Issue1001_APeerThatFinalisedHigherWithALowerHeadIsNoDeadlock) {
   Bench bench;
   bench.up(kPeerA);
   const Root genesis = make_genesis().root;
@@ -389,7 +389,7 @@ TEST(Defects, APeerThatFinalisedHigherWithALowerHeadIsNoDeadlock) {
 }
 
 // zeam #969: 12,676 chunks in five minutes for one invalid block.
-TEST(Defects, OneInvalidBlockCausesNoStorm) {
+TEST(Defects, Issue969_OneInvalidBlockCausesNoStorm) {
   ChainConfig config = make_config();
   config.import = ChainConfig::Import::ask;
   Bench bench(config);
