@@ -12,16 +12,34 @@ constexpr auto kNone = ProtoArray::kNone;
 BeaconForkChoice::BeaconForkChoice(const BeaconConfig& config, const Anchor& anchor)
     : config_(config), array_(config.max_blocks, config.seed), slot_(anchor.slot) {
   BL_CHECK(config.slots_per_epoch > 0 && config.slot_duration > Duration{});
+  BL_CHECK(anchor.epoch <= UINT32_MAX);
+  epoch_ = epoch_of(slot_);
   justified_ = finalized_ = Checkpoint{anchor.epoch, anchor.root};
   unrealized_justified_ = unrealized_finalized_ = justified_;
-  justified_id_ = array_.add(anchor.root, anchor.slot, kNone);
+  PostState post;
+  post.justified = post.unrealized_justified = post.unrealized_finalized = justified_;
+  post.execution = anchor.execution;
+  post.payload_hash = anchor.payload_hash;
+  justified_id_ = add_node(anchor.root, anchor.slot, kNone, post);
+}
+
+BeaconForkChoice::Id BeaconForkChoice::add_node(const Root& root, Slot slot, Id parent,
+                                                const PostState& post) {
+  const Id id = array_.add(root, slot, parent);
+  Source source;
+  source.epoch = static_cast<uint32_t>(epoch_of(slot));
+  source.justified = static_cast<uint32_t>(post.justified.number);
+  source.unrealized = static_cast<uint32_t>(post.unrealized_justified.number);
+  source.on_final = true;
+  sources_.push_back(source);
   Info info;
-  info.justified = anchor.epoch;
-  info.unrealized_justified = info.unrealized_finalized = justified_;
-  info.execution = anchor.execution;
-  info.payload_hash = anchor.payload_hash;
-  info.on_final = true;
+  info.unrealized_justified = post.unrealized_justified;
+  info.unrealized_finalized = post.unrealized_finalized;
+  info.payload_hash = post.payload_hash;
+  info.execution = post.execution;
   infos_.push_back(info);
+  BL_CHECK(id != kNone && infos_.size() == array_.size());
+  return id;
 }
 
 Slot BeaconForkChoice::start_slot(Epoch epoch) const {
@@ -36,10 +54,10 @@ void BeaconForkChoice::on_tick(WallTime wall) {
   const int64_t since = (wall - config_.genesis_time).ns;
   const Slot slot = since <= 0 ? 0 : static_cast<Slot>(since / config_.slot_duration.ns);
   if (slot <= slot_) return;
-  const Epoch before = current_epoch();
   slot_ = slot;
   clear_boost();
-  if (current_epoch() == before) return;
+  if (epoch_of(slot) == epoch_) return;
+  epoch_ = epoch_of(slot);
   stale_ = true;  // the voting sources of the last epoch's blocks are pulled up
   update_checkpoints(unrealized_justified_, unrealized_finalized_);
 }
@@ -68,7 +86,7 @@ bool BeaconForkChoice::holds(const Checkpoint& checkpoint, const Checkpoint& our
 
 bool BeaconForkChoice::builds_on_final(Id parent, Slot slot) const {
   if (slot <= start_slot(finalized_.number)) return false;
-  return info(parent).on_final;
+  return on_final(parent);
 }
 
 Status BeaconForkChoice::check_block(const Block& block, Id parent) const {
@@ -78,6 +96,11 @@ Status BeaconForkChoice::check_block(const Block& block, Id parent) const {
   if (block.slot > slot_) return local_error(Code::unexpected, "slot");
   if (!builds_on_final(parent, block.slot)) return local_error(Code::refused, "finalized");
   const PostState& post = block.post;
+  // No state justifies an epoch that is still to come; and epochs are kept in 32 bits.
+  if (std::max(post.justified.number, post.unrealized_justified.number) > epoch_ ||
+      epoch_ > UINT32_MAX) {
+    return local_error(Code::out_of_range, "justified");
+  }
   if (post.execution == Execution::invalid) return local_error(Code::refused, "execution");
   if (!holds(post.justified, justified_, block, parent) ||
       !holds(post.unrealized_justified, unrealized_justified_, block, parent)) {
@@ -101,16 +124,7 @@ Status BeaconForkChoice::on_block(const Block& block) {
   const bool boost = boost_root_.is_zero() && is_timely(block) &&
                      same_dependent_root(array_.find(head().root), parent, block.slot);
   const PostState& post = block.post;
-  const Id id = array_.add(block.root, block.slot, parent);
-  Info added;
-  added.justified = post.justified.number;
-  added.unrealized_justified = post.unrealized_justified;
-  added.unrealized_finalized = post.unrealized_finalized;
-  added.payload_hash = post.payload_hash;
-  added.execution = post.execution;
-  added.on_final = true;
-  infos_.push_back(added);
-  BL_CHECK(infos_.size() == array_.size());
+  const Id id = add_node(block.root, block.slot, parent, post);
   if (post.execution == Execution::valid) {
     for (Id above = parent; above != kNone; above = array_.parent(above)) {
       if (info(above).execution != Execution::optimistic) break;
@@ -186,7 +200,7 @@ void BeaconForkChoice::recompute_unrealized() {
   if (!array_.contains(unrealized_justified_.root)) unrealized_justified_ = justified_;
   if (!array_.contains(unrealized_finalized_.root)) unrealized_finalized_ = finalized_;
   for (Id id = array_.first(); id != array_.end(); ++id) {
-    if (!array_.live(id) || !info(id).on_final) continue;
+    if (!array_.live(id) || !on_final(id)) continue;
     update_unrealized(info(id).unrealized_justified, info(id).unrealized_finalized);
   }
 }
@@ -197,8 +211,8 @@ void BeaconForkChoice::mark_final() {
   for (Id id = array_.first(); id != array_.end(); ++id) {
     if (!array_.live(id)) continue;
     const Id parent = array_.parent(id);
-    info(id).on_final =
-        id == final_id || (array_.slot(id) > start && parent != kNone && info(parent).on_final);
+    sources_[array_.at(id)].on_final =
+        id == final_id || (array_.slot(id) > start && parent != kNone && on_final(parent));
   }
 }
 
@@ -207,8 +221,8 @@ void BeaconForkChoice::prune(std::vector<Root>& removed) {
   const Id start = array_.find(unrealized_justified_.root);
   const Id final_start = array_.find(unrealized_finalized_.root);
   // Checkpoints that contradict each other: nothing is certain enough to be thrown away.
-  if (root == kNone || start == kNone || final_start == kNone || !info(justified_id_).on_final ||
-      !info(start).on_final || !info(final_start).on_final) {
+  if (root == kNone || start == kNone || final_start == kNone || !on_final(justified_id_) ||
+      !on_final(start) || !on_final(final_start)) {
     ++stats_.prunes_refused;
     return;
   }
@@ -219,24 +233,14 @@ void BeaconForkChoice::prune(std::vector<Root>& removed) {
   const Id before = array_.first();
   array_.prune(root, gone);
   infos_.erase(infos_.begin(), infos_.begin() + (array_.first() - before));
+  sources_.erase(sources_.begin(), sources_.begin() + (array_.first() - before));
   // Built on it, and yet another block is the checkpoint's there.
   for (Id id = array_.first(); id != array_.end(); ++id) {
-    if (array_.live(id) && !info(id).on_final) array_.remove(id, gone);
+    if (array_.live(id) && !on_final(id)) array_.remove(id, gone);
   }
 }
 
 // ---- The head.
-
-// The conditions of filter_block_tree() for a leaf.
-bool BeaconForkChoice::is_viable(Id id) const {
-  const Info& node = info(id);
-  const Epoch epoch = current_epoch();
-  const bool pulled_up = epoch > epoch_of(array_.slot(id));
-  const Epoch source = pulled_up ? node.unrealized_justified.number : node.justified;
-  const bool justified =
-      justified_.number == 0 || source == justified_.number || source + 2 >= epoch;
-  return justified && (finalized_.number == 0 || node.on_final);
-}
 
 ForkChoice::Head BeaconForkChoice::head() {
   if (stale_ || array_.changed()) {

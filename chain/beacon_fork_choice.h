@@ -78,14 +78,19 @@ class BeaconForkChoice final : public ForkChoice {
 
  private:
   using Id = ProtoArray::Id;
-  // Of a node, beside the array.
+  // Of a node, beside the array: what the pass reads, in 16 bytes...
+  struct Source {
+    uint32_t epoch = 0;      // of the block
+    uint32_t justified = 0;  // of its own post-state
+    uint32_t unrealized = 0;
+    bool on_final = false;  // what is final is its checkpoint block
+  };
+  // ...and the rest.
   struct Info {
-    Epoch justified = 0;  // of the block's own post-state
     Checkpoint unrealized_justified;
     Checkpoint unrealized_finalized;
     Hash256 payload_hash;
     Execution execution = Execution::none;
-    bool on_final = false;  // what is final is its checkpoint block
   };
   // Of a validator: what it voted for last.
   struct Message {
@@ -96,17 +101,26 @@ class BeaconForkChoice final : public ForkChoice {
 
   Epoch epoch_of(Slot slot) const { return slot / config_.slots_per_epoch; }
   Slot start_slot(Epoch epoch) const;
-  Epoch current_epoch() const { return epoch_of(slot_); }
+  Epoch current_epoch() const { return epoch_; }
   Info& info(Id id) { return infos_[array_.at(id)]; }
   const Info& info(Id id) const { return infos_[array_.at(id)]; }
+  bool on_final(Id id) const { return sources_[array_.at(id)].on_final; }
+  // The conditions of filter_block_tree() for a leaf.
+  bool is_viable(Id id) const {
+    const Source& source = sources_[array_.at(id)];
+    const Epoch voting = epoch_ > source.epoch ? source.unrealized : source.justified;
+    const bool justified =
+        justified_.number == 0 || voting == justified_.number || voting + 2 >= epoch_;
+    return justified && (finalized_.number == 0 || source.on_final);
+  }
 
   Status check_block(const Block& block, Id parent) const;
   bool holds(const Checkpoint& checkpoint, const Checkpoint& ours, const Block& block,
              Id parent) const;
   Id checkpoint_block(const Block& block, Id parent, Epoch epoch) const;
-  bool is_viable(Id id) const;
   bool is_timely(const Block& block) const;
   bool same_dependent_root(Id head, Id parent, Slot block_slot) const;
+  Id add_node(const Root& root, Slot slot, Id parent, const PostState& post);
   void set_boost(const Root& root, Id id);
   void clear_boost();
   void update_checkpoints(const Checkpoint& justified, const Checkpoint& finalized);
@@ -121,12 +135,14 @@ class BeaconForkChoice final : public ForkChoice {
 
   const BeaconConfig config_;
   ProtoArray array_;
-  std::vector<Info> infos_;  // by array_.at()
+  std::vector<Source> sources_;  // by array_.at()
+  std::vector<Info> infos_;      // likewise
   std::vector<Message> messages_;
   std::vector<uint64_t> balances_;
   uint64_t boost_amount_ = 0;
 
   Slot slot_ = 0;
+  Epoch epoch_ = 0;
   Checkpoint justified_;
   Checkpoint finalized_;
   Checkpoint unrealized_justified_;
