@@ -31,6 +31,11 @@ const std::map<std::string, std::string> kRunsElsewhere = {
     {"./dev test base", "its parts: Dev.*"},
     {"./dev run", "the program's own tests, and Lodestar.*"},
     {"build/release/beamline follow --genesis DIR --peer MULTIADDR", "Lodestar.*"},
+    {"build/release/beamline discover --listen IP:PORT --bootnode ENODE|ENR", "Discover.*"},
+    {"build/release/beamline headers --genesis FILE --data DIR --peer ENODE --head HASH",
+     "Headers.*"},
+    {"build/release/beamline serve-chain FILE.rlp --genesis FILE --listen IP:PORT", "Headers.*"},
+    {"build/release/beamline sync-report --data DIR", "Headers.*"},
     {"./dev bench", "BenchRunner.*"},
     {"./dev lint", "Lint.ThisTreeIsClean"},
 };
@@ -63,22 +68,38 @@ TEST(Readme, TheFilesItLinksToExist) {
   }
 }
 
-TEST(Readme, TheOptionsOfFollowAreThoseThatItTakes) {
+// The options of a command's table, in the section that shows it.
+std::set<std::string> told_options(const std::string& section) {
   std::istringstream text(read_file(top() + "/README.md"));
-  const std::string code =
-      read_file(top() + "/node/follow.cc") + read_file(top() + "/node/backend_option.h");
-  const std::regex option("\"(--[a-z-]+)\", (options\\.|text_)");
-  std::set<std::string> taken;
-  for (std::sregex_iterator it(code.begin(), code.end(), option), end; it != end; ++it) {
-    taken.insert((*it)[1]);
-  }
   std::set<std::string> told;
-  const std::regex row("^\\| `(--[a-z-]+) .*$");
+  bool inside = false;
   for (std::string line; std::getline(text, line);) {
-    std::smatch match;
-    if (std::regex_match(line, match, row)) told.insert(match[1]);
+    if (line.starts_with("## ")) inside = line == "## " + section;
+    if (!inside || !line.starts_with("| `--")) continue;
+    const std::string names = line.substr(0, line.find(" |", 2));
+    const std::regex option("`(--[a-z-]+)");
+    for (std::sregex_iterator it(names.begin(), names.end(), option), end; it != end; ++it) {
+      told.insert((*it)[1]);
+    }
   }
-  EXPECT_EQ(told, taken);
+  return told;
+}
+
+TEST(Readme, TheOptionsItTellsAreThoseThatTheCommandsTake) {
+  const std::map<std::string, std::string> files = {{"Following a chain", "follow"},
+                                                    {"Finding nodes", "discover"},
+                                                    {"Syncing headers", "headers"}};
+  for (const auto& [section, file] : files) {
+    const std::string code =
+        read_file(top() + "/node/" + file + ".cc") + read_file(top() + "/node/backend_option.h");
+    const std::regex option("\"(--[a-z-]+)\",\\s+(options\\.|text_)");
+    std::set<std::string> taken;
+    for (std::sregex_iterator it(code.begin(), code.end(), option), end; it != end; ++it) {
+      taken.insert((*it)[1]);
+    }
+    EXPECT_FALSE(taken.empty()) << file;
+    EXPECT_EQ(told_options(section), taken) << file;
+  }
 }
 
 TEST(Readme, CiRunsTheTests) {
