@@ -229,6 +229,8 @@ class Inbox {
     // slab is empty; call it when idle, to give memory back early.
     void reclaim();
     uint32_t free_nodes(uint8_t klass) const { return block_->slabs[klass].free_nodes; }
+    // SIZE_MAX for a class without a limit.
+    size_t free_bytes(uint8_t klass) const { return block_->slabs[klass].bytes_left; }
     bool closed() const { return shared_->core.is_closed(); }
     const ProducerStats& stats() const { return block_->stats; }
 

@@ -1,5 +1,6 @@
 #include "node/links.h"
 
+#include <algorithm>
 #include <array>
 
 namespace beamline::node {
@@ -39,7 +40,7 @@ std::unique_ptr<InboxCorePort> InboxCorePort::make(const CoreInbox::Gate& gate,
       InboxClass{.nodes = limits.vote_nodes}};
   auto producer = gate.make_producer(classes);
   if (!producer) return nullptr;
-  return std::unique_ptr<InboxCorePort>(new InboxCorePort(std::move(*producer)));
+  return std::unique_ptr<InboxCorePort>(new InboxCorePort(std::move(*producer), limits));
 }
 
 PushResult InboxCorePort::push(chain::Event&& event) {
@@ -51,6 +52,24 @@ bool InboxCorePort::has_node(const chain::Event& event) {
   const uint8_t klass = weigh(event).klass;
   if (producer_.free_nodes(klass) == 0) producer_.reclaim();
   return producer_.free_nodes(klass) > 0;
+}
+
+// Control is left out: a part of it is reserved for the ends of peers.
+uint32_t InboxCorePort::load_as_known() const {
+  const auto used = [](uint64_t free, uint64_t all) {
+    return all == 0 ? 0 : static_cast<uint32_t>((all - std::min(free, all)) * 100 / all);
+  };
+  return std::max({used(producer_.free_nodes(kGossip), limits_.gossip_nodes),
+                   used(producer_.free_bytes(kGossip), limits_.gossip_bytes),
+                   used(producer_.free_nodes(kChunk), limits_.chunk_nodes),
+                   used(producer_.free_bytes(kChunk), limits_.chunk_bytes),
+                   used(producer_.free_nodes(kVote), limits_.vote_nodes)});
+}
+
+uint32_t InboxCorePort::load() {
+  // What ran comes home when it is needed; before anyone is slowed down for it, it is.
+  if (load_as_known() >= 50) producer_.reclaim();
+  return load_as_known();
 }
 
 bool InboxCorePort::reserve_peer_down() {

@@ -61,6 +61,7 @@ class InboxCorePort final : public CorePort {
                                              const CoreLinkLimits& limits = {});
   PushResult push(chain::Event&& event) override;
   bool reserve_peer_down() override;
+  uint32_t load() override;
   void push_peer_down(const chain::PeerDown& event) override;
   void release_peer_down() override { reserved_.pop_back(); }
   // Takes home what ran and says whether an event of this kind has a node: before work is spent on
@@ -71,8 +72,11 @@ class InboxCorePort final : public CorePort {
   const ProducerStats& stats() const { return producer_.stats(); }
 
  private:
-  explicit InboxCorePort(CoreInbox::Producer producer) : producer_(std::move(producer)) {}
+  InboxCorePort(CoreInbox::Producer producer, const CoreLinkLimits& limits)
+      : producer_(std::move(producer)), limits_(limits) {}
+  uint32_t load_as_known() const;
   CoreInbox::Producer producer_;
+  const CoreLinkLimits limits_;
   std::vector<CoreInbox::Reservation> reserved_;
 };
 

@@ -472,6 +472,8 @@ void Network::remove(Peer& peer, Now now) {
   peer.uses.clear();
   peer.gossip_in = peer.gossip_out = {};
   peer.gossip_frame.reset();
+  peers_slowed_ -= std::exchange(peer.slowed, false) ? 1 : 0;
+  peer.noise = 0;
   if (redialled == nullptr) return;
   redialled->active = false;
   redial(*redialled);
@@ -520,6 +522,7 @@ void Network::pump(Now now) {
       transmit(peer, now);
     }
   } while (!working_.empty());
+  ease_pressure(now);
   arm_timers(now);
 }
 
@@ -575,7 +578,7 @@ void Network::arm_timers(Now now) {
   MonoTime next = router_.poll_timeout();
   if (client_.size() > 0) next = std::min(next, client_.next_deadline());
   if (server_.size() > 0) next = std::min(next, server_.next_deadline());
-  if (!held_.empty()) next = std::min(next, now.mono + kHeldRetry);
+  if (!held_.empty() || peers_slowed_ > 0) next = std::min(next, now.mono + kHeldRetry);
   reactor_.arm(timer_, next);
 }
 

@@ -58,6 +58,7 @@ struct NetworkStats {
   uint64_t chunks_undecodable = 0;
   uint64_t events_held = 0;         // waited for room in the core's inbox
   uint64_t events_dropped = 0;      // waited for it when their peer went
+  uint64_t peers_slowed = 0;        // not received from for a while: the core was nearly full
   uint64_t refused_requests = 0;    // streams of peers that came and went while the core was full
   uint64_t violations = 0;          // bad RPCs, requests, answers and gossip
   uint64_t requests_too_slow = 0;   // of peers, that did not come whole in time
@@ -202,6 +203,11 @@ class Network final : public TurnHook, private ListenerHandler {
   void say_goodbye(Peer& peer, uint64_t reason, Now now);
   Slot current_slot(Now now) const;
 
+  // network_pressure.cc
+  void ease_pressure(Now now);
+  void slow_noisiest();
+  void resume_all();
+
   // To the core, in order; what it refuses is held.
   void push_core(chain::Event&& event);
   bool flush_held();
@@ -240,6 +246,8 @@ class Network final : public TurnHook, private ListenerHandler {
   Endpoint listening_;
   uint32_t peers_used_ = 0;  // connections, in whatever state
   uint32_t peers_up_ = 0;
+  uint32_t peers_slowed_ = 0;  // now
+  MonoTime noise_halves_at_{};
   bool leaving_ = false;
   NetworkStats stats_;
 };

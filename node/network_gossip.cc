@@ -55,6 +55,7 @@ bool Network::drain_gossip(Now now) {
 
 void Network::on_gossip_message(gossip::Message&& message, Now now) {
   Peer* sender = message.from == gossip::kNoPeer ? nullptr : peers_[message.from].get();
+  if (sender != nullptr) sender->noise += message.data.size();
   auto block = decode_block(message.data);
   if (!block) {
     ++stats_.gossip_undecodable;

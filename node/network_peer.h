@@ -41,6 +41,8 @@ class Network::Peer final : public StreamHandler {
   MonoTime leave_at = MonoTime::never();  // then the connection is closed in order,
   MonoTime close_at = MonoTime::never();  // and then at once, whether the peer reads or not
   uint32_t violations = 0;
+  bool slowed = false;  // its socket is not received from
+  uint64_t noise = 0;   // bytes of blocks that it sent lately
   TcpStream* tcp = nullptr;
   Dial* dial = nullptr;
   std::unique_ptr<libp2p::Connection> connection;

@@ -155,6 +155,7 @@ void Network::on_chunk(ClientEvent&& event, Now now) {
   RequestPlace* place = client_place(event.request);
   if (place == nullptr || on_handshake_chunk(find(place->peer), event, now)) return;
   if (place->chain_id == 0) return;
+  if (Peer* peer = find(place->peer)) peer->noise += event.payload.size();
   auto block = decode_block(event.payload);
   if (block) {
     ++stats_.chunks;

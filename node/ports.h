@@ -19,6 +19,8 @@ class CorePort {
   // The same, in advance, for what must never be refused: one PeerDown per peer.
   virtual bool reserve_peer_down() = 0;
   virtual void push_peer_down(const chain::PeerDown& event) = 0;
+  // How full the fullest class is, of what a flood fills: 0 to 100.
+  virtual uint32_t load() { return 0; }
   // Gives a reserved place back.
   virtual void release_peer_down() = 0;
 };

@@ -41,7 +41,10 @@ class FakeCore final : public CorePort {
     return found;
   }
 
+  uint32_t load() override { return fullness; }
+
   bool room = true;
+  uint32_t fullness = 0;
   int reserved = 0;
   std::deque<chain::Event> events;
 };
@@ -114,6 +117,67 @@ TEST_F(NodeBackpressure, ChunksAreHeldWhileTheCoreIsFullAndNoneIsLost) {
   EXPECT_EQ(core.said<chain::RequestEnded>().size(), 1u);
   EXPECT_TRUE(core.said<chain::RequestFailed>().empty());
   core.room = true;
+}
+
+// The client's buffer is full, so the stream's receive is not armed again; what was refused is
+// kept.
+TEST_F(NodeBackpressure, ARefusedChunkIsKeptAndItsStreamIsNotRearmed) {
+  start(true);
+  maker.produce();
+  world.run_for(kSlot * 100);
+  maker.stop_producing();
+  const chain::PeerHandle peer = core.said<chain::PeerUp>().at(0).peer;
+  core.room = false;
+  network().execute(
+      chain::RequestByRange{.peer = peer, .request = 7, .start_slot = 1, .count = 100});
+  reactor.wake();
+  world.run_for(seconds(2));
+  // Nothing more is taken from the stream, however long it waits.
+  const uint64_t chunks = network().client().stats().chunks;
+  EXPECT_GT(network().client().stats().stalled_undelivered, 0u);
+  world.run_for(seconds(2));
+  EXPECT_EQ(network().client().stats().chunks, chunks);
+  EXPECT_LT(chunks, 100u);
+  EXPECT_EQ(network().stats().events_dropped, 0u);
+  core.room = true;
+  world.run_for(seconds(2));
+  EXPECT_EQ(core.said<chain::ChunkReceived>().size(), 100u);
+  EXPECT_EQ(core.said<chain::RequestEnded>().size(), 1u);
+}
+
+TEST_F(NodeBackpressure, AboveThreeQuartersTheNoisiestPeersAreNotReceivedFrom) {
+  start(true);
+  maker.produce();
+  world.run_for(kSlot * 40);
+  EXPECT_GE(network().stats().gossip_blocks, 39u);
+  Hostile quiet(world, Hostile::Layer::connection);
+  quiet.connect_to(network().listening(), network().peer_id());
+  ASSERT_TRUE(world.run_until([&] { return quiet.connected(); }, seconds(5)));
+  StatusV1 status;
+  status.fork_digest = options.spec.digest();
+  status.head_root = options.spec.genesis_block_root;
+  quiet.say_status(status);
+  world.run_for(milliseconds(50));
+  const uint64_t before = network().stats().gossip_blocks;
+  core.fullness = 76;
+  world.run_for(kSlot * 5);
+  maker.stop_producing();
+  EXPECT_EQ(network().stats().peers_slowed, 1u);
+  EXPECT_LE(network().stats().gossip_blocks, before + 1);
+  // Who is quiet is heard.
+  const reqresp::ProtocolInfo& row = reqresp::info(reqresp::Protocol::blocks_by_root_v1);
+  const auto request = reqresp::encode_request(row, std::vector<uint8_t>(32, 1));
+  quiet.open(row.id, request, true);
+  world.run_for(milliseconds(100));
+  EXPECT_EQ(core.said<chain::IncomingByRoot>().size(), 1u);
+  // Between the two marks nothing changes; below, what waited in the socket comes.
+  core.fullness = 60;
+  world.run_for(seconds(1));
+  EXPECT_LE(network().stats().gossip_blocks, before + 1);
+  core.fullness = 49;
+  world.run_for(seconds(1));
+  EXPECT_GE(network().stats().gossip_blocks, before + 5);
+  EXPECT_EQ(network().stats().gossip_dropped, 0u);
 }
 
 TEST_F(NodeBackpressure, GossipBlocksAreIgnoredAndCountedWhileTheCoreIsFull) {
