@@ -40,7 +40,8 @@ void Contacts::mark_disposable(const NodeId& id, Failure why, Now now) {
 void Contacts::seed(Lookup& lookup) const {
   constexpr size_t kSeeds = kBucketSize;
   std::array<const Contact*, kSeeds> nearest;
-  size_t found = table.closest(lookup.target(), Reach::all, nearest);
+  size_t found =
+      table.tell(lookup.target(), Reach::all, nearest, [](const Contact&) { return true; });
   for (size_t i = 0; i < found; ++i) lookup.add(nearest[i]->record);
   pool.for_newest([&](const NodeRecord& record) {
     if (found >= kSeeds) return false;

@@ -23,11 +23,13 @@ size_t Lookup::position_of(const NodeId& id) const {
   return static_cast<size_t>(at - order_.begin());
 }
 
-bool Lookup::subnet_full(uint64_t subnet) const {
+bool Lookup::subnet_full(uint64_t subnet) {
   if (subnet == 0) return false;
   size_t same = 0;
   for (const Node& node : nodes_) same += node.subnet == subnet;
-  return same >= config_.per_subnet;
+  if (same < config_.per_subnet) return false;
+  for (Node& node : nodes_) node.crowded |= node.subnet == subnet;
+  return true;
 }
 
 // The farthest that was not asked goes, when it is farther than the new one.
@@ -79,13 +81,13 @@ void Lookup::add(std::span<const NodeRecord> records) {
   for (const NodeRecord& record : records) add(record);
 }
 
-// Where the next one to ask stands: among the k nearest that did not fail.
+// Where the next one to ask stands: among the k nearest that did not fail and have a seat.
 size_t Lookup::next_fresh() const {
   size_t good = 0;
   for (size_t i = 0; i < order_.size() && good < config_.k; ++i) {
-    const State state = nodes_[order_[i]].state;
-    if (state == State::fresh) return i;
-    if (state != State::failed) ++good;
+    const Node& node = nodes_[order_[i]];
+    if (node.state == State::fresh) return i;
+    if (node.state != State::failed && !node.crowded) ++good;
   }
   return order_.size();
 }
@@ -175,9 +177,12 @@ MonoTime Lookup::next_deadline() const {
 
 size_t Lookup::closest(std::span<NodeRecord> out) const {
   size_t found = 0;
-  for (const uint16_t index : order_) {
-    if (found == std::min(out.size(), config_.k)) break;
-    if (nodes_[index].state == State::answered) out[found++] = nodes_[index].record;
+  for (const bool crowded : {false, true}) {
+    for (const uint16_t index : order_) {
+      if (found == std::min(out.size(), config_.k)) return found;
+      const Node& node = nodes_[index];
+      if (node.state == State::answered && node.crowded == crowded) out[found++] = node.record;
+    }
   }
   return found;
 }

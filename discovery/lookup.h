@@ -62,7 +62,8 @@ class Lookup {
   bool done() const { return done_; }
   const NodeId& target() const { return target_; }
   size_t in_flight() const { return in_flight_; }
-  // The nearest that answered, nearest first, at most k; as far as it got when not yet done.
+  // The nearest that answered, nearest first, at most k; as far as it got when not yet done. Those
+  // of crowded networks only where seats are left, after the others.
   size_t closest(std::span<NodeRecord> out) const;
   const Stats& stats() const { return stats_; }
 
@@ -72,13 +73,14 @@ class Lookup {
     NodeRecord record;
     Distance distance;
     State state = State::fresh;
+    bool crowded = false;  // its network named more than may take part
     uint64_t subnet = 0;
     MonoTime due;
     size_t brought = 0;  // nodes of its answer so far
   };
 
   size_t position_of(const NodeId& id) const;  // in order_; its size when not there
-  bool subnet_full(uint64_t subnet) const;
+  bool subnet_full(uint64_t subnet);
   bool make_room(const Distance& distance);
   size_t next_fresh() const;
   void end_query(Node& node, State state);

@@ -21,15 +21,11 @@ std::optional<NodeId> LookupSchedule::poll(Table& table, bool wanted, Now now, R
   return target;
 }
 
-void LookupSchedule::finished(size_t found, Now now) {
+void LookupSchedule::finished(size_t answered, size_t fresh, Now now) {
   if (running_ > 0) --running_;
-  if (found == 0) {
-    // Nothing there, or nobody left who would tell: our own id soon again, random ones less often.
-    next_refresh_ = std::min(next_refresh_, now.mono + config_.longest);
-    interval_ = std::clamp(interval_ * 2, config_.shortest, config_.longest);
-  } else {
-    interval_ = std::max(config_.shortest, interval_ / 2);
-  }
+  if (answered == 0) next_refresh_ = std::min(next_refresh_, now.mono + config_.longest);
+  interval_ = fresh == 0 ? std::clamp(interval_ * 2, config_.shortest, config_.longest)
+                         : std::max(config_.shortest, interval_ / 2);
 }
 
 MonoTime LookupSchedule::next_deadline(const Table& table, bool wanted) const {

@@ -1,6 +1,6 @@
 // When to look up, and what: our own id at the start, random targets while peers or contacts are
-// few (every 500 ms while look-ups answer, rising to 10 s while they do not), buckets that nothing
-// touched, and a refresh each half hour.
+// few (every 500 ms while they bring new nodes, rising to 10 s while they do not), buckets that
+// nothing touched, and a refresh each half hour.
 //
 // Thread rule: one thread. Sans-IO.
 #pragma once
@@ -29,9 +29,10 @@ class LookupSchedule {
 
   // The target of a look-up to start now. `wanted`: are peers (or candidates) missing?
   std::optional<NodeId> poll(Table& table, bool wanted, Now now, Rng& rng);
-  // Each one that poll() gave ends once; `found`: how many nodes answered it; with none it is
-  // tried again soon.
-  void finished(size_t found, Now now);
+  // Each one that poll() gave ends once. `answered`: how many nodes answered it; with none our own
+  // id is looked up again soon. `fresh`: how many of those it brought were new; with none the next
+  // random one comes later.
+  void finished(size_t answered, size_t fresh, Now now);
   size_t running() const { return running_; }
   MonoTime next_deadline(const Table& table, bool wanted) const;
 

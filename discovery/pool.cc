@@ -16,7 +16,7 @@ bool PoolFilter::accepts(const NodeRecord& record) const {
   return std::find(forks.begin(), end, record.fork) != end;
 }
 
-Pool::Pool(const PoolConfig& config, Rng& rng) : config_(config), index_(rng) {
+Pool::Pool(const PoolConfig& config, Rng& rng) : config_(config), index_(rng), subnets_(rng) {
   BL_CHECK(config_.capacity > 0 && config_.capacity <= kMaxCapacity);
 }
 
@@ -38,21 +38,12 @@ bool Pool::put(const NodeRecord& record, bool proven) {
     return false;
   }
   if (const uint32_t known = slot_of(record.id); known != kNone) {
-    Entry& entry = at(known);
-    const bool newer = record.is_signed() && record.seq > entry.record.seq;
-    if (!newer && !(proven && !entry.record.is_signed())) {
-      ++stats_.known;
-      return false;
-    }
-    const uint8_t protocols = entry.record.protocols;
-    const uint16_t port = entry.record.tcp_port;
-    entry.record = record;
-    entry.record.protocols |= protocols;
-    if (!record.is_signed() && entry.record.tcp_port == 0) entry.record.tcp_port = port;
-    ++stats_.updated;
-    const Standing now = class_at(place_[known]);
-    const bool accepted = filter_.accepts(entry.record);
-    if (now != Standing::unjudged && (now == Standing::filtered) == accepted) classify(known);
+    if (!update(known, record, proven)) ++stats_.known;
+    return false;
+  }
+  const uint64_t subnet = subnet_of(record.udp);
+  if (subnet_full(subnet)) {
+    ++stats_.refused_subnet;
     return false;
   }
   if (size_ == config_.capacity) {
@@ -63,11 +54,40 @@ bool Pool::put(const NodeRecord& record, bool proven) {
   Entry& entry = at(slot);
   entry.record = record;
   index_.insert(record.id, slot);
+  subnets_.add(subnet);
   entry.older = newest_;
   (newest_ == kNone ? oldest_ : at(newest_).newer) = slot;
   newest_ = slot;
   classify(slot);
   ++stats_.inserted;
+  return true;
+}
+
+bool Pool::subnet_full(uint64_t subnet) const {
+  return subnet != 0 && subnets_.count(subnet) >= config_.subnet_limit;
+}
+
+bool Pool::update(uint32_t slot, const NodeRecord& record, bool proven) {
+  Entry& entry = at(slot);
+  const bool newer = record.is_signed() && record.seq > entry.record.seq;
+  if (!newer && !(proven && !entry.record.is_signed())) return false;
+  const uint64_t before = subnet_of(entry.record.udp);
+  const uint64_t subnet = subnet_of(record.udp);
+  if (subnet != before && subnet_full(subnet)) {
+    ++stats_.refused_subnet;
+    return false;
+  }
+  subnets_.remove(before);
+  subnets_.add(subnet);
+  const uint8_t protocols = entry.record.protocols;
+  const uint16_t port = entry.record.tcp_port;
+  entry.record = record;
+  entry.record.protocols |= protocols;
+  if (!record.is_signed() && entry.record.tcp_port == 0) entry.record.tcp_port = port;
+  ++stats_.updated;
+  const Standing now = class_at(place_[slot]);
+  const bool accepted = filter_.accepts(entry.record);
+  if (now != Standing::unjudged && (now == Standing::filtered) == accepted) classify(slot);
   return true;
 }
 
@@ -95,6 +115,7 @@ void Pool::erase(uint32_t slot) {
   (entry.older == kNone ? oldest_ : at(entry.older).newer) = entry.newer;
   (entry.newer == kNone ? newest_ : at(entry.newer).older) = entry.older;
   index_.erase(entry.record.id, slot);
+  subnets_.remove(subnet_of(entry.record.udp));
   entry = Entry{};
 }
 
@@ -265,7 +286,7 @@ uint32_t Pool::failures(const NodeId& id) const {
 size_t Pool::memory() const {
   return sizeof(Pool) + chunks_.size() * kChunk * sizeof(Entry) +
          chunks_.capacity() * sizeof(chunks_[0]) + order_.capacity() * sizeof(uint32_t) +
-         place_.capacity() * sizeof(uint32_t) + index_.memory();
+         place_.capacity() * sizeof(uint32_t) + index_.memory() + subnets_.memory();
 }
 
 }  // namespace beamline::discovery

@@ -6,6 +6,9 @@
 // Invariants, after every call:
 //  - size() <= capacity; what arrived first leaves first; an id that is there keeps its place;
 //  - each contact is in exactly one class (Standing);
+//  - at most `subnet_limit` contacts of one /24, so that who owns a network and makes up ids
+//  neither
+//    fills it nor pushes others out;
 //  - in one cycle each eligible contact is given out once; a cycle ends when all were;
 //  - insert, remove, pick and every change of a standing are O(1), also when all were tried:
 //  classes
@@ -25,6 +28,7 @@
 #include "base/rng.h"
 #include "base/time.h"
 #include "discovery/id_index.h"
+#include "discovery/ip_limits.h"
 #include "discovery/node_record.h"
 
 namespace beamline::discovery {
@@ -41,6 +45,7 @@ struct PoolFilter {
 
 struct PoolConfig {
   size_t capacity = 10'000;  // up to 1,048,576
+  size_t subnet_limit = 10;  // contacts of one /24; loopback and LAN exempt
   Duration redial = seconds(35);
   std::array<Duration, 4> backoff = {seconds(30), seconds(180), seconds(900), seconds(3600)};
   bool mark = true;  // off: failures have no backoff; for one simulation
@@ -62,7 +67,7 @@ class Pool {
   static constexpr size_t kWakeBudget = 8;       // backoffs that one call may end
 
   struct Stats {
-    uint64_t inserted = 0, updated = 0, known = 0, refused = 0;
+    uint64_t inserted = 0, updated = 0, known = 0, refused = 0, refused_subnet = 0;
     uint64_t displaced = 0;  // the oldest, pushed out by a new one
     uint64_t removed = 0, picked = 0, empty_picks = 0, cycles = 0, filtered = 0;
     uint64_t failures = 0, woken = 0;
@@ -133,6 +138,8 @@ class Pool {
   const Entry& at(uint32_t slot) const { return chunks_[slot / kChunk][slot % kChunk]; }
   uint32_t slot_of(const NodeId& id) const;
   bool put(const NodeRecord& record, bool proven);
+  bool update(uint32_t slot, const NodeRecord& record, bool proven);
+  bool subnet_full(uint64_t subnet) const;
   uint32_t allocate();
   void erase(uint32_t slot);
   Standing class_at(size_t position) const;
@@ -149,6 +156,7 @@ class Pool {
   PoolFilter filter_;
   std::vector<std::unique_ptr<Entry[]>> chunks_;
   IdIndex index_;
+  SubnetCounts subnets_;
   // order_ is a permutation of slots: the classes of Standing in their order, then free ones;
   // border_[i] is where class i + 1 begins. place_ is its inverse.
   std::vector<uint32_t> order_;

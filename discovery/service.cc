@@ -196,7 +196,9 @@ void Service::run_lookups(Now now) {
     }
     ++stats_.lookups_done;
     stats_.lookup_found += running.found;
-    if (running.scheduled) schedule_.finished(running.found, now);
+    if (running.scheduled) {
+      schedule_.finished(running.lookup.stats().answered, running.found, now);
+    }
     std::swap(lookups_[i], lookups_.back());
     lookups_.pop_back();
   }

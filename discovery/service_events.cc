@@ -116,7 +116,7 @@ size_t Service::closest(const NodeId& target, const discv4::Peer& peer, std::spa
   };
   const size_t wanted = std::min(out.size(), nearest.size());
   const size_t count =
-      contacts_.table.closest_if(target, Reach::live, std::span(nearest).first(wanted), accept);
+      contacts_.table.tell(target, Reach::live, std::span(nearest).first(wanted), accept);
   for (size_t i = 0; i < count; ++i) out[i] = nearest[i]->record;
   return count;
 }

@@ -212,6 +212,10 @@ void Table::findnode_failed(const NodeId& id) {
   if (contact.findnode_failures >= config_.max_findnode_failures) {
     mark_disposable(id, Failure::findnode);
   }
+  if (!config_.mark || contact.disposable) return;
+  // A silent one is not told to others until it answers, and is asked soon.
+  set_live(contact, false);
+  if (!contact.replacement) enlist(slot, false);
 }
 
 void Table::set_knows_us(const NodeId& id, bool knows) {

@@ -10,8 +10,8 @@
 //  - a bucket is in the order of the last valid packet, the least recently seen first;
 //  - at most `subnet_per_bucket` contacts of a /24 in a bucket, `subnet_per_table` in all.
 //
-// A contact is *live* when its endpoint is proven and no ping has failed since. What is found by id
-// is found in both lists, and changed there.
+// A contact is *live* when its endpoint is proven and no ping or FINDNODE has failed since. What is
+// found by id is found in both lists, and changed there.
 #pragma once
 
 #include <array>
@@ -34,6 +34,7 @@ namespace beamline::discovery {
 inline constexpr size_t kBuckets = 256;
 inline constexpr size_t kBucketSize = 16;
 inline constexpr size_t kReplacements = 10;
+inline constexpr size_t kTellPerSubnet = 2;  // of one /24 in one answer
 
 struct TableConfig {
   size_t subnet_per_bucket = 2;
@@ -138,7 +139,7 @@ class Table {
   void ping_sent(const NodeId& id, Now now);
   void findnode_sent(const NodeId& id, Now now);
   void findnode_answered(const NodeId& id);
-  // The fifth in a row marks the contact.
+  // Not live until it answers a ping, which is sent soon; the fifth in a row marks the contact.
   void findnode_failed(const NodeId& id);
   void set_knows_us(const NodeId& id, bool knows);
   // A request that timed out, a dial or a handshake that failed: gone at the next prune, and no
@@ -168,6 +169,13 @@ class Table {
   template <class Accept>
   size_t closest_if(const NodeId& target, Reach reach, std::span<const Contact*> out,
                     Accept&& accept) const;
+  // What is told to others, and what a look-up begins with: contacts of crowded networks (more than
+  // kTellPerSubnet of the table are of the same /24) only where places are left, after the others
+  // and at most kTellPerSubnet of each. Else who has 20 ids near to us in two networks would be
+  // most of what we tell of our neighbourhood.
+  template <class Accept>
+  size_t tell(const NodeId& target, Reach reach, std::span<const Contact*> out,
+              Accept&& accept) const;
   // Contacts of one log distance (discv5 FINDNODE), 1 to 256; least recently seen first.
   size_t at_distance(unsigned distance, Reach reach, std::span<const Contact*> out) const;
   // A uniform choice among those for which `accept(const Contact&)`, in one pass; nullptr if none.
@@ -248,6 +256,10 @@ class Table {
     const Contact* contact;
   };
   static void sort_ranked(std::span<Ranked> items);
+  bool crowded(const Contact& contact) const {
+    return subnets_.count(contact.subnet) > kTellPerSubnet;
+  }
+  static size_t count_subnet(std::span<const Contact* const> contacts, uint64_t subnet);
   bool occupied(unsigned bucket) const { return occupied_[bucket / 64] >> (bucket % 64) & 1; }
   void note_occupied(unsigned bucket);
 

@@ -71,6 +71,23 @@ size_t Table::closest_if(const NodeId& target, Reach reach, std::span<const Cont
 }
 
 template <class Accept>
+size_t Table::tell(const NodeId& target, Reach reach, std::span<const Contact*> out,
+                   Accept&& accept) const {
+  size_t found = closest_if(target, reach, out, [&](const Contact& contact) {
+    return accept(contact) && !crowded(contact);
+  });
+  if (found == out.size()) return found;
+  std::array<const Contact*, kBucketSize> rest;
+  const size_t more = closest_if(target, reach, rest, [&](const Contact& contact) {
+    return accept(contact) && crowded(contact);
+  });
+  for (size_t i = 0; i < more && found < out.size(); ++i) {
+    if (count_subnet(out.first(found), rest[i]->subnet) < kTellPerSubnet) out[found++] = rest[i];
+  }
+  return found;
+}
+
+template <class Accept>
 const Contact* Table::pick(Reach reach, Rng& rng, Accept&& accept) const {
   const Contact* chosen = nullptr;
   uint64_t seen = 0;

@@ -361,6 +361,12 @@ MonoTime Table::next_deadline() const {
   return next;
 }
 
+size_t Table::count_subnet(std::span<const Contact* const> contacts, uint64_t subnet) {
+  size_t count = 0;
+  for (const Contact* contact : contacts) count += contact->subnet == subnet;
+  return count;
+}
+
 void Table::sort_ranked(std::span<Ranked> items) {
   for (size_t i = 1; i < items.size(); ++i) {
     const Ranked item = items[i];

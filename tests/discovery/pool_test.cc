@@ -119,6 +119,17 @@ TEST_F(PoolTest, NodesWithoutAPortOrAnAddressAreNotDialled) {
   EXPECT_EQ(pool.stats().refused, 1u);
 }
 
+TEST_F(PoolTest, OneNetworkNeitherFillsThePoolNorPushesOthersOut) {
+  Pool pool(PoolConfig{.capacity = 100}, rng_);
+  const auto ids = fill(pool, 90);
+  for (int i = 0; i < 1000; ++i) {
+    pool.insert(node(random_id(rng_), address(7777, uint8_t(1 + i % 200))));
+  }
+  EXPECT_EQ(pool.size(), 100u);
+  EXPECT_EQ(pool.stats().refused_subnet, 990u);
+  EXPECT_NE(pool.find(ids[0]), nullptr);
+}
+
 // Random operations against sets and a deque.
 class PoolProperty {
  public:

@@ -200,6 +200,25 @@ void TableProperty::searches() {
     const size_t count = table_.closest(target, reach, found);
     ASSERT_EQ(count, std::min<size_t>(16, expected.size()));
     for (size_t i = 0; i < count; ++i) ASSERT_EQ(found[i]->record.id, expected[i]) << i;
+    // The same as it is told: crowded networks last, two of each.
+    std::vector<NodeId> last;
+    std::map<uint64_t, size_t> subnets;
+    std::map<uint64_t, size_t> told_of;
+    table_.for_each([&](const Contact& c) { ++subnets[subnet_of(c.record.udp)]; });
+    std::erase_if(expected, [&](const NodeId& id) {
+      const uint64_t subnet = subnet_of(table_.find(id)->record.udp);
+      if (subnet == 0 || subnets[subnet] <= kTellPerSubnet) return false;
+      last.push_back(id);
+      return true;
+    });
+    last.resize(std::min<size_t>(last.size(), 16));
+    std::erase_if(last, [&](const NodeId& id) {
+      return ++told_of[subnet_of(table_.find(id)->record.udp)] > kTellPerSubnet;
+    });
+    expected.insert(expected.end(), last.begin(), last.end());
+    const size_t told = table_.tell(target, reach, found, [](const Contact&) { return true; });
+    ASSERT_EQ(told, std::min<size_t>(16, expected.size()));
+    for (size_t i = 0; i < told; ++i) ASSERT_EQ(found[i]->record.id, expected[i]) << i;
   }
 }
 

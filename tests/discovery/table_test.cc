@@ -169,6 +169,32 @@ TEST_F(TableTest, AMissedPongOfAProvenContactDividesItsChecks) {
   EXPECT_TRUE(table_.find(good.id)->disposable);
 }
 
+TEST_F(TableTest, AMissedFindnodeIsNotToldUntilItAnswersAPing) {
+  const NodeRecord record = fill(1)[0];
+  table_.pong(record.id, record.udp, at(clock_));
+  table_.findnode_failed(record.id);
+  std::array<const Contact*, 16> out;
+  EXPECT_EQ(table_.closest(record.id, Reach::live, out), 0u);
+  const auto orders = pings(seconds(4));
+  ASSERT_FALSE(orders.empty()) << "asked soon: the fast list";
+  table_.pong(record.id, record.udp, at(clock_));
+  EXPECT_EQ(table_.closest(record.id, Reach::live, out), 1u);
+}
+
+TEST_F(TableTest, CrowdedNetworksAreToldLast) {
+  fill(10);
+  for (uint8_t host = 1; host <= 8; ++host) {
+    const NodeId id = random_id_in_bucket(self_, 254 - host, rng_);
+    table_.contact_proven(node(id, address(9999, host)), at(clock_));
+  }
+  std::array<const Contact*, 16> out;
+  const auto any = [](const Contact&) { return true; };
+  ASSERT_EQ(table_.tell(self_, Reach::live, out, any), 12u) << "two of the eight";
+  for (size_t i = 0; i < 10; ++i)
+    EXPECT_NE(subnet_of(out[i]->record.udp), subnet_of(address(9999)));
+  EXPECT_EQ(table_.closest(self_, Reach::live, out), 16u);
+}
+
 TEST_F(TableTest, APingWithoutAnOutcomeCountsAsFailed) {
   const NodeRecord record = fill(1)[0];
   table_.ping_sent(record.id, at(clock_));
