@@ -15,7 +15,7 @@ namespace {
 // A network in which each node knows some others, and answers with the 16 nearest of them.
 class Network {
  public:
-  Network(Rng& rng, size_t size) : rng_(rng) {
+  Network(Rng& rng, size_t size) {
     for (size_t i = 0; i < size; ++i) {
       nodes_.push_back(node(random_id(rng), address(static_cast<uint32_t>(i))));
     }
@@ -57,7 +57,6 @@ class Network {
   const std::vector<NodeRecord>& nodes() const { return nodes_; }
 
  private:
-  Rng& rng_;
   std::vector<NodeRecord> nodes_;
   std::map<NodeId, const NodeRecord*> by_id_;
   std::vector<std::vector<const NodeRecord*>> knows_;
