@@ -32,6 +32,8 @@ extern "C" [[gnu::visibility("default")]] int io_uring_enter2(unsigned fd, unsig
   if (beamline::current != nullptr) {
     const int fault = beamline::current(beamline::current_context, call);
     if (fault < 0) return fault;
+    // As the kernel does it: whoever had not all taken is told so at once.
+    if (call.to_submit < to_submit) call.wait_for = 0;
   }
   const long rc =
       ::syscall(SYS_io_uring_enter, fd, call.to_submit, call.wait_for, call.flags, argument, size);

@@ -102,7 +102,7 @@ TEST_F(ReactorTest, PostedRunInOrderAndUnpostedDoNotRun) {
 }
 
 TEST_F(ReactorTest, InboxKeepsToItsBudgetAndTheTurnDoesNotSleepOnTheRest) {
-  reset({}, {.inbox_messages = 100});
+  reset({}, {.inbox_messages = 100, .inbox_time = seconds(10)});
   Steps steps;
   Receiver receiver(steps);
   InboxPort<int> port(*reactor_, receiver);

@@ -5,18 +5,6 @@
 #include "base/check.h"
 
 namespace beamline::sim {
-namespace {
-
-constexpr uint16_t kPort = 9000;
-
-// As many operations as there can be, so that one more is seen (and a world is made quickly).
-Options bounded(Options options, uint32_t most) {
-  options.max_ops = most;
-  return options;
-}
-
-}  // namespace
-
 // ---- The users of the loop
 
 void Injection::End::on_data(TcpStream& from, Lease lease) {
@@ -71,7 +59,7 @@ void Injection::LatePush::end_of_turn(Now) {
 
 // ---- Set-up
 
-ReactorOptions Injection::reactor_options(uint64_t seed) {
+ReactorOptions injection_reactor_options(uint64_t seed) {
   Rng rng(seed ^ 1);
   ReactorOptions options;
   options.events = static_cast<uint32_t>(rng.between(1, 32));
@@ -95,29 +83,30 @@ TcpOptions Injection::tcp_options(uint64_t seed) {
   return options;
 }
 
-Injection::Injection(uint64_t seed, const Options& options, Bytes steps, Bytes tape)
-    : world_(seed, bounded(options, kMostOps)),
+Injection::Injection(Stage& stage, uint64_t seed, Bytes steps)
+    : stage_(stage),
       steps_(steps),
-      a_(world_, world_.add_host(0x0a000001), reactor_options(seed)),
-      b_(world_, world_.add_host(0x0a000002), reactor_options(seed)),
-      a_tcp_(*Tcp::create(*a_, tcp_options(seed))),
-      b_tcp_(*Tcp::create(*b_, tcp_options(seed))) {
+      a_(stage.a()),
+      b_(stage.b()),
+      a_tcp_(*Tcp::create(a_, tcp_options(seed))),
+      b_tcp_(*Tcp::create(b_, tcp_options(seed))) {
   ends_.reserve(4 * kClients + kClients);
-  const UdpOptions udp{.max_datagram = 100, .buffer_count = 2, .send_slots = kSendSlots};
-  a_udp_ = *UdpSocket::open(*a_, a_.endpoint(kPort), a_datagrams_, udp);
-  b_udp_ = *UdpSocket::open(*b_, b_.endpoint(kPort), b_datagrams_, udp);
-  BL_CHECK(b_tcp_->listen(b_.endpoint(kPort), server_).has_value());
-  port_ = std::make_unique<InboxPort<Message>>(*b_, core_);
+  const UdpOptions udp{.max_datagram = 100, .buffer_count = 2, .send_slots = kInjectionSends};
+  a_udp_ = *UdpSocket::open(a_, stage.a_local(), a_datagrams_, udp);
+  b_udp_ = *UdpSocket::open(b_, stage.b_local(), b_datagrams_, udp);
+  const auto listener = b_tcp_->listen(stage.b_local(), server_);
+  BL_CHECK(listener.has_value());
+  server_at_ = (*listener)->local();
+  port_ = std::make_unique<InboxPort<Message>>(b_, core_);
   const std::array<InboxClass, 2> classes{InboxClass{.nodes = 8}, InboxClass{.nodes = 2}};
   for (auto& producer : producers_) producer = *port_->gate().make_producer(classes);
-  b_->add_hook(late_push_);
-  world_.set_tape(tape);
+  b_.add_hook(late_push_);
 }
 
 Injection::~Injection() {
   for (auto& producer : producers_) producer = {};
   port_.reset();
-  b_->remove_hook(late_push_);
+  b_.remove_hook(late_push_);
 }
 
 // ---- Steps
@@ -125,7 +114,7 @@ Injection::~Injection() {
 void Injection::connect() {
   if (ends_.size() >= 4 * kClients) return;
   auto end = std::make_unique<End>();
-  const auto stream = a_tcp_->connect(b_.endpoint(kPort), *end, seconds(1));
+  const auto stream = a_tcp_->connect(server_at_, *end, seconds(1));
   if (!stream) {
     BL_CHECK(stream.error().code == Code::full);
     return;
@@ -196,11 +185,11 @@ void Injection::step(uint8_t what, uint8_t how) {
       return;
     }
     case 5:
-      return world_.step_wall(how % 2, milliseconds((how - 128) * 1000));
+      return stage_.step_wall(how % 2 != 0, milliseconds((how - 128) * 1000));
     case 6:
-      return world_.run_for(milliseconds(how));  // the monotonic clock leaps as well
+      return stage_.run_for(milliseconds(how));  // the monotonic clock leaps as well
     case 7:
-      return world_.run_for(microseconds(how));
+      return stage_.run_for(microseconds(how));
     default:
       if (!ends_.empty()) act_on(*ends_[how % ends_.size()], what, how);
   }
@@ -210,7 +199,7 @@ void Injection::check() {
   // Between turns no lease is out.
   BL_CHECK(a_tcp_->buffers().leased() + b_tcp_->buffers().leased() == 0);
   BL_CHECK(a_udp_->buffers().leased() + b_udp_->buffers().leased() == 0);
-  BL_CHECK(a_.backend().in_flight() <= kMostOps && b_.backend().in_flight() <= kMostOps);
+  BL_CHECK(a_.backend().in_flight() <= kInjectionOps && b_.backend().in_flight() <= kInjectionOps);
   for (const auto& end : ends_) {
     BL_CHECK(end->stream == nullptr || end->stream->queued() <= end->sent);
   }
@@ -237,31 +226,30 @@ Injection::Traffic Injection::traffic() const {
 void Injection::run() {
   for (size_t at = 0; at + 1 < steps_.size(); at += 2) {
     step(steps_[at], steps_[at + 1]);
-    a_.wake();
-    b_.wake();
+    stage_.wake();
     // A few events of the world between two steps.
-    for (uint8_t i = steps_[at] / 64; i > 0; --i) world_.step();
+    for (uint8_t i = steps_[at] / 64; i > 0; --i) stage_.step();
     check();
   }
   finish();
 }
 
 void Injection::finish() {
-  world_.calm();
+  stage_.calm();
   // Nobody sleeps over a message, whatever was lost before.
-  BL_CHECK(world_.run_until([&] { return core_.next == pushed_; }, seconds(1)));
+  BL_CHECK(stage_.run_until([&] { return core_.next == pushed_; }, seconds(1)));
   // Every datagram's place comes back, and nobody is deaf.
-  BL_CHECK(world_.run_until([&] { return b_udp_->free_slots() == kSendSlots; }, seconds(1)));
+  BL_CHECK(stage_.run_until([&] { return b_udp_->free_slots() == kInjectionSends; }, seconds(1)));
   BL_CHECK(b_udp_->send(a_udp_->local(), as_bytes("")) == SendResult::ok);
-  b_.wake();
+  stage_.wake();
   const uint64_t before = a_datagrams_.received;
-  BL_CHECK(world_.run_until([&] { return a_datagrams_.received > before; }, seconds(1)));
-  a_->shutdown();
-  b_->shutdown();
+  BL_CHECK(stage_.run_until([&] { return a_datagrams_.received > before; }, seconds(1)));
+  a_.shutdown();
+  b_.shutdown();
   for (const auto& end : ends_) BL_CHECK(end->stream == nullptr);
   check();
   BL_CHECK(a_.backend().in_flight() == 0 && b_.backend().in_flight() == 0);
-  BL_CHECK(a_.backend().open_sockets() == 0 && b_.backend().open_sockets() == 0);
+  BL_CHECK(stage_.clean());
   BL_CHECK(core_.next == pushed_);
   BL_CHECK(producers_[0].try_push(kNumbered, {}) == PushResult::closed);
 }

@@ -1,6 +1,7 @@
-// Event injection: two reactors with TCP, UDP and an inbox in a simulated world, driven step by
-// step by bytes. One part of the bytes says what the users of the loop do, the other what the
-// kernel and the network do to them. After every step the invariants hold, or a check fails.
+// Event injection: two reactors with TCP, UDP and an inbox, driven step by step by bytes. One part
+// of the bytes says what the users of the loop do, the other, the tape, what the kernel and the
+// network do to them: a simulated world, or a real ring. After every step the invariants hold, or a
+// check fails.
 #pragma once
 
 #include <array>
@@ -9,21 +10,33 @@
 
 #include "base/bytes.h"
 #include "loop/inbox_port.h"
-#include "loop/sim/reactor.h"
 #include "loop/tcp.h"
 #include "loop/udp.h"
+#include "tests/sim/stage.h"
 
 namespace beamline::sim {
 
+// A fuzzer's bytes: the first chooses the world, the second how much of the rest are steps; what
+// remains is the tape.
+struct Trace {
+  // REQUIRES: two bytes at least.
+  static Trace read(Bytes data) {
+    const Bytes rest = data.subspan(2);
+    const size_t steps = rest.size() * data[1] / 255;
+    return {1u + data[0], rest.first(steps), rest.subspan(steps)};
+  }
+  uint64_t seed;
+  Bytes steps, tape;
+};
+
 class Injection {
  public:
-  // The seed decides the options of the world; `steps` and `tape` must outlive run().
-  Injection(uint64_t seed, const Options& options, Bytes steps, Bytes tape);
+  // The seed decides the options of the sockets; `steps` must outlive run().
+  Injection(Stage& stage, uint64_t seed, Bytes steps);
   ~Injection();
 
   // Takes all steps, lets the world calm down, and shuts everything down.
   void run();
-  uint64_t digest() const { return world_.digest(); }
   // What came of the steps.
   struct Traffic {
     uint64_t bytes = 0, messages = 0, datagrams = 0, streams = 0;
@@ -32,10 +45,7 @@ class Injection {
   Traffic traffic() const;
 
  private:
-  static constexpr size_t kClients = 8;
-  // Three operations for a stream, one for the listener, one and the sends for a UDP socket.
-  static constexpr uint32_t kSendSlots = 3;
-  static constexpr uint32_t kMostOps = 3 * kClients + 1 + 1 + kSendSlots;
+  static constexpr size_t kClients = kInjectionClients;
   static constexpr uint8_t kNumbered = 0;  // classes of messages
   static constexpr uint8_t kReserved = 1;
 
@@ -93,7 +103,6 @@ class Injection {
     Injection& injection_;
   };
 
-  static ReactorOptions reactor_options(uint64_t seed);
   static TcpOptions tcp_options(uint64_t seed);
   static uint8_t byte_at(uint64_t position) { return static_cast<uint8_t>(position * 167 + 13); }
   void step(uint8_t what, uint8_t how);
@@ -104,14 +113,16 @@ class Injection {
   void check();
   void finish();
 
-  World world_;
+  Stage& stage_;
   Bytes steps_;
   Server server_{*this};
   std::vector<std::unique_ptr<End>> ends_;  // clients' and the server's
   Datagrams a_datagrams_, b_datagrams_;
   Core core_;
   LatePush late_push_{*this};
-  SimReactor a_, b_;
+  Reactor& a_;
+  Reactor& b_;
+  Endpoint server_at_;
   std::unique_ptr<Tcp> a_tcp_, b_tcp_;
   std::unique_ptr<UdpSocket> a_udp_, b_udp_;
   std::unique_ptr<InboxPort<Message>> port_;

@@ -23,7 +23,8 @@ TEST(Injection, InvariantsHoldAfterEveryStep) {
     const auto steps = random_bytes(rng, 600);
     // Without a tape the world draws from its seed; with one, it does what the bytes say.
     const auto tape = random_bytes(rng, seed % 2 == 0 ? 0 : 4000);
-    Injection injection(seed, traced(options), steps, tape);
+    SimStage stage(seed, traced(options), tape);
+    Injection injection(stage, seed, steps);
     injection.run();
     all += injection.traffic();
   });
@@ -43,9 +44,9 @@ TEST(Injection, TheSameBytesGiveTheSameHistory) {
     const auto steps = random_bytes(rng, 400), tape = random_bytes(rng, 1000);
     std::array<uint64_t, 2> digests{};
     for (uint64_t& digest : digests) {
-      Injection injection(seed, traced(options), steps, tape);
-      injection.run();
-      digest = injection.digest();
+      SimStage stage(seed, traced(options), tape);
+      Injection(stage, seed, steps).run();
+      digest = stage.digest();
     }
     EXPECT_EQ(digests[0], digests[1]);
   });
