@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -84,9 +85,9 @@ struct Outcome {
   std::string output;
 };
 
-Outcome run(const std::string& arguments) {
+Outcome run_line(const std::string& line) {
   Outcome outcome;
-  FILE* pipe = popen((BEAMLINE_PROGRAM " " + arguments + " 2>&1").c_str(), "r");
+  FILE* pipe = popen((line + " 2>&1").c_str(), "r");
   std::array<char, 4096> part;
   while (const size_t n = fread(part.data(), 1, part.size(), pipe)) {
     outcome.output.append(part.data(), n);
@@ -95,6 +96,8 @@ Outcome run(const std::string& arguments) {
   outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return outcome;
 }
+
+Outcome run(const std::string& arguments) { return run_line(BEAMLINE_PROGRAM " " + arguments); }
 
 TEST(ProgramTest, WrongCommandLinesExitWith2) {
   for (const char* wrong : {"", "sing", "echo --nothing", "echo --size 0", "echo --seconds 1x"}) {
@@ -115,6 +118,24 @@ TEST(ProgramTest, EchoPrintsALineASecondAndATotal) {
   EXPECT_NE(outcome.output.find("messages of 1000 bytes echoed on 3 connections"),
             std::string::npos)
       << outcome.output;
+}
+
+TEST(ProgramTest, TheEchoCommandsOfReadmeRun) {
+  std::ifstream readme(BEAMLINE_README);
+  const std::string program = "build/release/beamline";
+  int count = 0;
+  for (std::string line; std::getline(readme, line);) {
+    const size_t at = line.find(program + " echo ");
+    if (at != 0 && !line.starts_with("BEAMLINE_RING_MASK=6.1 " + program)) continue;
+    line.replace(at, program.size(), BEAMLINE_PROGRAM);
+    const Outcome outcome = run_line(line.substr(0, line.find('#')));
+    EXPECT_EQ(outcome.status, 0) << line << "\n" << outcome.output;
+    const bool epoll = line.find("--backend epoll") != std::string::npos;
+    EXPECT_NE(outcome.output.find(epoll ? " by epoll: " : " by "), std::string::npos)
+        << outcome.output;
+    ++count;
+  }
+  EXPECT_EQ(count, 3);
 }
 
 TEST(ProgramTest, EchoNamesAPortThatIsInUse) {

@@ -28,6 +28,13 @@ std::vector<std::string> readme_commands() {
 const std::map<std::string, std::string> kRunsElsewhere = {
     {"./dev test", ".ci/run; it cannot run inside itself"},
     {"./dev test --long", "before a release"},
+    {"./dev test loop", "its parts: Dev.*"},
+    {"build/release/beamline echo --seconds 2", "ProgramTest.TheEchoCommandsOfReadmeRun"},
+    {"build/release/beamline echo --seconds 2 --backend epoll",
+     "ProgramTest.TheEchoCommandsOfReadmeRun"},
+    {"BEAMLINE_RING_MASK=6.1 build/release/beamline echo --seconds 2",
+     "ProgramTest.TheEchoCommandsOfReadmeRun"},
+    {"cmake --install build/release --prefix build/installed", "Consumer.*"},
     {"./dev test base", "its parts: Dev.*"},
     {"./dev run", "the program's own tests, and Lodestar.*"},
     {"build/release/beamline follow --genesis DIR --peer MULTIADDR", "Lodestar.*"},
