@@ -49,7 +49,7 @@ TEST(Data, ABlockWaitsForItsDataWithThatReasonAndIsImportedWhenItCame) {
   EXPECT_EQ(requests[0].peer, kPeerA);  // who sent the block
   ASSERT_EQ(requests[0].wanted.size(), 1u);
   EXPECT_EQ(requests[0].wanted[0].indices, (std::vector<uint64_t>{0, 3, 5}));
-  for (const uint64_t index : {3, 0}) bench.sidecar(requests[0], index);
+  for (const uint64_t index : {3u, 0u}) bench.sidecar(requests[0], index);
   bench.turn();
   EXPECT_EQ(bench.said<ImportData>().size(), 2u);
   EXPECT_TRUE(bench.said<ImportBlock>().empty());
