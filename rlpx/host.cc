@@ -80,7 +80,16 @@ void Connection::on_closed(TcpStream&, const Error& why) {
   host_->give_back(*this);
 }
 
+void Connection::cut_off() {
+  ++host_->stats_.cut_off;
+  stream_->close(session_->closed().why);
+}
+
 void Connection::on_time() {
+  if (session_->is_closed()) {
+    if (!session_->output().empty()) cut_off();
+    return;
+  }
   dispatch(session_->on_deadline(now().mono));
   mark_dirty();
   arm();
@@ -114,23 +123,21 @@ void Connection::flush() {
     session_->wrote(piece.size(), now().mono);
   }
   if (session_->is_closed()) {
+    const bool first = !reported_;
     report();
     if (session_->output().empty()) {
       stream_->close_after_flush();
     } else if (session_->closed().why.code == Code::timed_out) {
-      stream_->close(session_->closed().why);  // it reads nothing
+      cut_off();  // it reads nothing
+    } else if (first) {
+      host_->tcp_.reactor().arm_in(timer_, host_->options_.disconnect_timeout);
     }
     return;
   }
   arm();
-  const size_t queued = session_->output().size();
-  if (queued > host_->options_.pause_above && !stream_->paused()) {
-    ++host_->stats_.paused;
-    stream_->pause();
-  } else if (queued <= host_->options_.pause_above / 2 && stream_->paused()) {
-    stream_->resume();
+  if (was_queued && session_->output().empty() && was_ready_) {
+    host_->handler_.on_writable(*this);
   }
-  if (was_queued && queued == 0 && was_ready_) host_->handler_.on_writable(*this);
 }
 
 void Connection::report() {

@@ -1,8 +1,9 @@
 // RLPx on a reactor: listens, dials, and drives each connection's Session on a TcpStream. What is
 // sent in one turn leaves at its end in one write. All of it on the reactor's thread.
 //
-// Connections are slots, made at start-up. A peer that asks much and reads little is not read from
-// until it does.
+// Connections are slots, made at start-up. A peer that asks much and reads little fills its queue:
+// send() refuses then, and the session's write_timeout ends it. (Not reading from it would not do:
+// two that do so wait for each other.)
 #pragma once
 
 #include <memory>
@@ -52,6 +53,7 @@ class Connection final : public StreamHandler {
   void arm();
   void mark_dirty();
   void flush();
+  void cut_off();
   void report();
   Now now() const;
 
@@ -86,7 +88,7 @@ struct HostOptions {
   uint32_t max_connections = 64;  // in and out, from the first byte
   uint32_t max_inbound = 32;
   Duration dial_timeout = seconds(15);
-  size_t pause_above = 2u << 20;  // of queued bytes: the peer is not read from
+  Duration disconnect_timeout = seconds(1);  // for what is queued when a session ends
 };
 
 struct HostStats {
@@ -95,7 +97,7 @@ struct HostStats {
   uint64_t refused_full = 0;  // accepted, or to be dialled, but there was no slot
   uint64_t ready = 0;
   uint64_t closed = 0;
-  uint64_t paused = 0;
+  uint64_t cut_off = 0;  // ended with bytes that the peer did not read
 };
 
 class Host final : private ListenerHandler, private TurnHook {

@@ -23,7 +23,7 @@ constexpr const char* kSources =
     "tests/portable/main.cc base/bytes.cc base/alloc.cc base/check.cc base/error.cc base/rng.cc "
     "crypto/hash.cc crypto/keccak.cc crypto/keccak_avx2.cc crypto/keccak_bmi2.cc "
     "crypto/keccak_scalar.cc crypto/sha256.cc crypto/sha256_scalar.cc crypto/sha256_shani.cc "
-    "codec/base32.cc codec/base58.cc codec/base64url.cc codec/beacon_block.cc "
+    "codec/arena.cc codec/base32.cc codec/base58.cc codec/base64url.cc codec/beacon_block.cc "
     "codec/beacon_types.cc codec/crc32c.cc codec/fork_digest.cc codec/hex.cc codec/preset.cc "
     "codec/reqresp_messages.cc codec/rlp.cc codec/ssz_hash.cc codec/ssz_type.cc "
     "codec/ssz_value.cc codec/ssz_view.cc codec/uvarint.cc";

@@ -104,6 +104,72 @@ TEST_F(RlpxHost, AWrongKeyAndADeafPortEndTheDial) {
   ASSERT_TRUE(turn_until([&] { return a.connections() == 0 && b.connections() == 0; }));
 }
 
+// A peer that does the handshake and then reads nothing.
+struct Deaf : StreamHandler {
+  void on_connected(TcpStream& stream) override { flush(stream); }
+  void on_data(TcpStream& stream, Lease lease) override {
+    MutableBytes input = lease.bytes();
+    while (!input.empty()) session->receive(input, MonoTime{1});
+    flush(stream);
+    if (session->ready()) stream.pause();
+  }
+  void on_end(TcpStream& stream) override { stream.close(); }
+  void on_closed(TcpStream&, const Error&) override { closed = true; }
+  void flush(TcpStream& stream) {
+    const size_t size = session->output().size();
+    EXPECT_EQ(stream.write(session->output()), WriteResult::ok);
+    session->wrote(size, MonoTime{1});
+  }
+  std::optional<Session> session;
+  bool closed = false;
+};
+
+TEST_F(RlpxHost, APeerThatReadsNothingDoesNotKeepItsSlot) {
+  Recorder at_b;
+  HostOptions made = options(key_b_);
+  made.disconnect_timeout = milliseconds(50);
+  Host b(*tcp_, made, at_b, rng_);
+  const SessionOptions of_a = options(key_a_).session;
+  Deaf deaf;
+  const Closer closer(*this);
+  const auto listener = b.listen(Endpoint::loopback(0));
+  ASSERT_TRUE(listener);
+  deaf.session.emplace(Session::initiator(of_a, key_b_.public_key(), rng_, MonoTime{1}));
+  const auto stream = tcp_->connect((*listener)->local(), deaf, seconds(5));
+  ASSERT_TRUE(stream);
+  ASSERT_TRUE(turn_until([&] { return at_b.ready == 1 && (*stream)->paused(); }));
+  std::vector<uint8_t> payload(9u << 20);
+  rng_.fill(payload);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(at_b.last->send(0, 1, payload));
+  EXPECT_EQ(at_b.last->send(0, 1, payload).error().code, Code::full);
+  at_b.last->disconnect(DisconnectReason::useless_peer);
+  ASSERT_TRUE(turn_until([&] { return b.connections() == 0; }));
+  EXPECT_EQ(b.stats().cut_off, 1u);
+  ASSERT_EQ(at_b.closed.size(), 1u);
+  EXPECT_EQ(at_b.closed[0].reason, DisconnectReason::useless_peer);
+  (*stream)->close();
+  ASSERT_TRUE(turn_until([&] { return deaf.closed; }));
+}
+
+// Both send more than sockets and queues hold, at once, and neither waits for the other.
+TEST_F(RlpxHost, LargeMessagesCrossWithoutADeadlock) {
+  Recorder at_a, at_b;
+  Host a(*tcp_, options(key_a_), at_a, rng_);
+  Host b(*tcp_, options(key_b_), at_b, rng_);
+  const Closer closer(*this);
+  const auto listener = b.listen(Endpoint::loopback(0));
+  ASSERT_TRUE(listener);
+  ASSERT_TRUE(a.dial((*listener)->local(), key_b_.public_key()));
+  ASSERT_TRUE(turn_until([&] { return at_a.ready == 1 && at_b.ready == 1; }));
+  std::vector<uint8_t> payload(9u << 20);
+  rng_.fill(payload);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(at_a.last->send(0, 1, payload));
+    ASSERT_TRUE(at_b.last->send(0, 1, payload));
+  }
+  ASSERT_TRUE(turn_until([&] { return at_a.messages == 2 && at_b.messages == 2; }));
+}
+
 TEST_F(RlpxHost, SlotsAreLimitedAndComeBack) {
   Recorder at_a, at_b;
   HostOptions few = options(key_b_);
