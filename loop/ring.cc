@@ -84,12 +84,14 @@ class Ring final : public Backend {
     uint32_t generation = 0;
     uint32_t next_free = 0;
     bool cancel_waits = false;  // the kernel took no submission when it was cancelled
+    uint32_t received = 0;      // the turn in which it received last
   };
   struct BufferRing {
     BufferPool* pool;
     io_uring_buf_ring* ring;
     size_t bytes;
     WarmSet warm;
+    uint32_t sockets = 0;  // that received in this turn
   };
 
   void free_slot(uint32_t index) {
@@ -114,7 +116,8 @@ class Ring final : public Backend {
   void end(Op& op);
   BufferRing& find(const BufferPool& pool);
   static void fill(BufferRing& to);
-  void starved(const Op& op);
+  void received(Slot& slot);
+  void starved(const Slot& slot);
 
   std::shared_ptr<EventfdWaker> waker_;
   std::vector<Slot> slots_;
@@ -125,6 +128,7 @@ class Ring final : public Backend {
   OpList cancelled_;  // of those, cancelled before they could enter
   uint32_t cancels_waiting_ = 0;
   bool fill_ = false;  // the kernel found no buffer; it may have more
+  uint32_t turn_ = 1;
   unsigned enter_flags_ = 0;
   bool open_ = false;
   bool wake_armed_ = false;
@@ -324,6 +328,7 @@ int Ring::system_enter(unsigned to_submit, unsigned wait_for, unsigned flags,
 }
 
 void Ring::enter(MonoTime deadline) {
+  ++turn_;
   if (std::exchange(fill_, false)) std::ranges::for_each(buffer_rings_, fill);
   if (!wake_armed_) arm_wake_poll();
   if (cancels_waiting_ > 0) cancel_deferred();
@@ -374,7 +379,8 @@ bool Ring::convert(const io_uring_cqe& cqe, Event& event) {
   event.has_buffer = (cqe.flags & IORING_CQE_F_BUFFER) != 0;
   event.buffer = static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT);
   event.buffer_size = event.has_buffer && cqe.res > 0 ? static_cast<uint32_t>(cqe.res) : 0;
-  if (cqe.res == -ENOBUFS) starved(*slot.op);
+  if (event.has_buffer && slot.received != turn_) received(slot);
+  if (cqe.res == -ENOBUFS) starved(slot);
   ++stats_.completions;
   if (!more) end(*slot.op);
   return true;
@@ -434,7 +440,7 @@ Status Ring::add_pool(BufferPool& pool) {
     return local_error(Code::io_error, "buffer ring", -rc);
   }
   buffer_rings_.push_back({&pool, static_cast<io_uring_buf_ring*>(memory), bytes,
-                           WarmSet(pool.count(), pool.buffer_size())});
+                           WarmSet(pool.count(), pool.buffer_size()), 0});
   io_uring_buf_ring_init(buffer_rings_.back().ring);
   return {};
 }
@@ -448,7 +454,7 @@ Ring::BufferRing& Ring::find(const BufferPool& pool) {
 
 void Ring::recycle(BufferPool& pool) {
   BufferRing& to = find(pool);
-  to.warm.put(pool.returned());
+  to.warm.put(pool.returned(), std::exchange(to.sockets, 0));
   pool.clear_returned();
   fill(to);
 }
@@ -463,11 +469,17 @@ void Ring::fill(BufferRing& to) {
   if (added > 0) io_uring_buf_ring_advance(to.ring, added);
 }
 
-// A send may say -ENOBUFS too.
-void Ring::starved(const Op& op) {
+void Ring::received(Slot& slot) {
+  slot.received = turn_;
+  ++find(*slot.op->args.pool).sockets;
+}
+
+// A send may say -ENOBUFS too. And a socket that emptied the ring itself has had its share.
+void Ring::starved(const Slot& slot) {
   ++stats_.out_of_buffers;
+  const Op& op = *slot.op;
   if (op.kind != OpKind::recv && op.kind != OpKind::recv_msg) return;
-  find(*op.args.pool).warm.starved();
+  if (slot.received != turn_) find(*op.args.pool).warm.starved();
   fill_ = true;
 }
 

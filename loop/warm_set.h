@@ -17,28 +17,24 @@ namespace beamline {
 
 class WarmSet {
  public:
-  static constexpr uint32_t kStartBytes = 1u << 20;  // so much to begin with
-  static constexpr uint32_t kLeastBytes = 1u << 18;  // and never less
+  static constexpr uint32_t kLeastBytes = 1u << 18;  // so much to begin with, and never less
   static constexpr uint32_t kWindow = 256;           // turns, of which the busiest counts
 
   // Empty; put() brings the buffers. Allocates.
   WarmSet(uint32_t count, uint32_t buffer_size)
-      : count_(count),
-        least_(std::clamp(kLeastBytes / buffer_size, 1u, count)),
-        target_(std::clamp(kStartBytes / buffer_size, least_, count)) {
+      : count_(count), least_(std::clamp(kLeastBytes / buffer_size, 1u, count)), target_(least_) {
     free_.reserve(count);
   }
 
-  // What came back in a turn.
-  void put(std::span<const uint16_t> ids) {
-    const uint32_t used = std::min(static_cast<uint32_t>(ids.size()), out_);
-    out_ -= used;
+  // What came back in a turn, in which so many sockets received.
+  void put(std::span<const uint16_t> ids, uint32_t sockets) {
+    out_ -= std::min(static_cast<uint32_t>(ids.size()), out_);
     free_.insert(free_.end(), ids.begin(), ids.end());
-    most_used_ = std::max(most_used_, used);
-    target_ = std::max(target_, with_spare(used));
+    most_ = std::max(most_, sockets);
+    target_ = std::max(target_, with_spare(sockets));
     if (++turns_ < kWindow) return;
-    target_ = with_spare(most_used_);
-    most_used_ = turns_ = 0;
+    target_ = with_spare(most_);
+    most_ = turns_ = 0;
   }
   // The next one to hand out; none when enough are.
   std::optional<uint16_t> take() {
@@ -48,7 +44,7 @@ class WarmSet {
     free_.pop_back();
     return id;
   }
-  // The kernel wanted one and had none.
+  // A socket wanted one and had none in this turn.
   void starved() { target_ = std::min(count_, 2 * target_); }
 
   // How many may be out: with the kernel, or in a lease.
@@ -63,7 +59,7 @@ class WarmSet {
   uint32_t least_;
   uint32_t target_;
   uint32_t out_ = 0;
-  uint32_t most_used_ = 0;
+  uint32_t most_ = 0;
   uint32_t turns_ = 0;
   std::vector<uint16_t> free_;
 };
