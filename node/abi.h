@@ -65,6 +65,8 @@ template <class T>
 inline constexpr size_t kFirstSize = sizeof(T);
 template <>
 inline constexpr size_t kFirstSize<bl_command> = offsetof(bl_command, source);
+template <>
+inline constexpr size_t kFirstSize<bl_core_options> = offsetof(bl_core_options, verify_block);
 
 // A struct of the caller's, whatever its version: what it does not reach is zero, what we do not
 // know must be.
@@ -115,6 +117,24 @@ inline bl_root root_of(const Root& root) {
 }
 inline chain::PeerHandle peer_of(bl_peer peer) { return {peer.index, peer.generation}; }
 
+// The host's callbacks, on worker threads.
+class CallbackClient final : public BlockClient {
+ public:
+  explicit CallbackClient(const bl_core_options& options)
+      : verify_(options.verify_block),
+        import_(options.import_block),
+        context_(options.worker_context) {}
+  chain::Verdict verify(const chain::BlockInfo& block, chain::Origin) override;
+  chain::Verdict import(const chain::BlockInfo& block, chain::Origin) override;
+
+ private:
+  using Callback = uint32_t (*)(void* context, const bl_block* block);
+  chain::Verdict call(Callback callback, const chain::BlockInfo& block) const;
+  const Callback verify_;
+  const Callback import_;
+  void* const context_;
+};
+
 // Fills `out` from `command`; it points into it, and into `roots`.
 void describe(const chain::Command& command, std::vector<bl_root>& roots, bl_command& out);
 
@@ -129,6 +149,7 @@ struct bl_core {
   // Before what may hold bytes of the host's.
   beamline::node::abi::ReleaseList releases;
   const beamline::node::BlockFormat format;
+  std::optional<beamline::node::abi::CallbackClient> client;
   beamline::node::EmbeddedCore program;
   beamline::ReactorThread thread;
   std::atomic<int64_t> producers{0};
@@ -144,6 +165,10 @@ struct bl_core {
 
   bool next(bl_command& out);
   void run_commands();
+};
+
+struct bl_snapshot {
+  beamline::node::Snapshots::Ref ref;
 };
 
 struct bl_producer {

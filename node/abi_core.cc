@@ -47,7 +47,7 @@ std::optional<chain::ChainConfig> make_config(const bl_core_options& options) {
   const uint64_t slot_ms =
       or_default<uint64_t>(options.slot_ms, options.chain == BL_CHAIN_LEAN ? 4'000 : 12'000);
   if (options.genesis_time_ms > kMaxMs || slot_ms > kMaxMs) return std::nullopt;
-  if (options.import > BL_IMPORT_ASK || options.no_range_sync > 1) return std::nullopt;
+  if (options.import > BL_IMPORT_WORKERS || options.no_range_sync > 1) return std::nullopt;
   if (options.roots_per_request > 1024 || options.peers > 1024) return std::nullopt;
   if (options.anchor_size > kMaxBlockSize) return std::nullopt;
   if (options.anchor_size > 0 && options.anchor_bytes == nullptr) return std::nullopt;
@@ -58,7 +58,7 @@ std::optional<chain::ChainConfig> make_config(const bl_core_options& options) {
   config.genesis_time = WallTime{} + milliseconds(static_cast<int64_t>(options.genesis_time_ms));
   config.slot_duration = milliseconds(static_cast<int64_t>(slot_ms));
   using Import = chain::ChainConfig::Import;
-  config.import = options.import == BL_IMPORT_ASK ? Import::ask : Import::accept;
+  config.import = options.import == BL_IMPORT_ACCEPT ? Import::accept : Import::ask;
   config.range_sync = options.no_range_sync == 0;
   chain::Limits& limits = config.limits;
   limits.roots_per_request = or_default(options.roots_per_request, limits.roots_per_request);
@@ -79,10 +79,16 @@ int32_t create(const bl_core_options& options, bl_core** out) {
   auto format = make_format(options);
   auto config = make_config(options);
   if (!format || !config) return BL_INVALID_ARGUMENT;
+  const bool on_workers = options.import == BL_IMPORT_WORKERS;
+  if (on_workers && options.verify_block == nullptr) return BL_INVALID_ARGUMENT;
+  const WorkerPoolOptions workers{.workers = or_default<uint32_t>(options.workers, 2),
+                                  .jobs = or_default<uint32_t>(options.worker_jobs, 64)};
+  if (workers.workers > 64 || workers.jobs > 4096) return BL_INVALID_ARGUMENT;
   constexpr BackendKind kKinds[] = {BackendKind::auto_, BackendKind::io_uring, BackendKind::epoll};
   const auto backend = choose_backend(kKinds[options.backend]);
   if (!backend) return BL_SYSTEM;
   auto core = std::make_unique<bl_core>(std::move(*format), std::move(*config), capacity);
+  if (on_workers) core->program.set_client(core->client.emplace(options), workers);
   const Status started = core->thread.start("bl-core", backend_maker(backend->kind), core->program);
   if (!started) return result_of(started.error());
   core->on_command = options.on_command;

@@ -115,8 +115,9 @@ uint32_t bl_version(void);
 #define BL_PRESET_MINIMAL 1 /* minimal; test for lean */
 
 /* How a block whose parent is imported is imported itself. */
-#define BL_IMPORT_ACCEPT 0 /* at once: for tests, and where the sender is trusted */
-#define BL_IMPORT_ASK 1    /* BL_COMMAND_IMPORT asks you; you answer with bl_push_import_verdict */
+#define BL_IMPORT_ACCEPT 0  /* at once: for tests, and where the sender is trusted */
+#define BL_IMPORT_ASK 1     /* BL_COMMAND_IMPORT asks you; you answer with bl_push_import_verdict */
+#define BL_IMPORT_WORKERS 2 /* verify_block and import_block are called on worker threads */
 
 #define BL_BACKEND_AUTO 0 /* io_uring, or epoll where there is none */
 #define BL_BACKEND_IO_URING 1
@@ -139,6 +140,7 @@ typedef struct bl_fork_epoch {
 } bl_fork_epoch;
 
 struct bl_command;
+struct bl_block;
 
 typedef struct bl_core_options {
   uint32_t size;
@@ -167,6 +169,16 @@ typedef struct bl_core_options {
    * it must not call bl_core_stop or bl_core_destroy. Without it, take them by bl_command_next. */
   void (*on_command)(void* context, const struct bl_command* command);
   void* on_command_context;
+  /* With BL_IMPORT_WORKERS: called on threads of the library's, several at once, never on the
+   * core's; they may take their time. Each gives a BL_VERDICT_*. `root`, `parent_root`, `slot`,
+   * `proposer` and `signed_block` of the block mean something, until the return. verify_block
+   * checks what needs no state but the validators'; then import_block runs the state transition,
+   * its parent having been imported. import_block may be null. */
+  uint32_t (*verify_block)(void* context, const struct bl_block* block);
+  uint32_t (*import_block)(void* context, const struct bl_block* block);
+  void* worker_context;
+  uint32_t workers;     /* threads, 1 to 64; 0: 2 */
+  uint32_t worker_jobs; /* blocks that wait for one, 1 to 4,096; 0: 64 */
 } bl_core_options;
 
 /* Makes a core and starts its thread. `*core` is set on BL_OK only. Any thread.
@@ -207,6 +219,73 @@ typedef struct bl_core_stats {
 /* Fills `stats` (its size and version are yours). Any thread; waits for nobody. Also after
  * bl_core_stop. BL_INVALID_ARGUMENT. */
 int32_t bl_core_get_stats(const bl_core* core, bl_core_stats* stats);
+
+/* ---- Snapshots: what readers on other threads see */
+
+typedef struct bl_snapshot bl_snapshot; /* the chain as it was at one moment; never changes */
+
+/* The newest, published at most every 100 ms and without a lock. Any thread; waits for nobody. At
+ * most 8 different ones are alive: who holds them all makes the publishing skip, not wait. Also
+ * after bl_core_stop. BL_EMPTY: there is none yet. BL_INVALID_ARGUMENT, BL_NO_MEMORY. */
+int32_t bl_snapshot_acquire(const bl_core* core, bl_snapshot** snapshot);
+
+/* Any thread; also after bl_core_destroy. Null: nothing. */
+void bl_snapshot_release(bl_snapshot* snapshot);
+
+typedef struct bl_snapshot_summary {
+  uint32_t size;
+  uint32_t version;
+  uint64_t sequence; /* rises with each that was published or skipped */
+  int64_t unix_ns;   /* when it was taken */
+  uint64_t current_slot;
+  bl_root head_root;
+  uint64_t head_slot;
+  bl_root justified_root;
+  uint64_t justified_number; /* the epoch; in lean the slot */
+  bl_root finalized_root;
+  uint64_t finalized_number;
+  uint64_t tree_blocks; /* all of them; the highest slots are in the snapshot */
+  uint64_t tree_nodes;  /* in the snapshot, for bl_snapshot_get_node */
+  uint64_t peers;       /* for bl_snapshot_get_peer */
+  uint64_t cached_blocks;
+  uint64_t cached_bytes;
+  uint64_t pending_roots;
+  uint64_t requests_in_flight;
+  uint64_t imported;
+} bl_snapshot_summary;
+
+/* One thread at a time, here and below. BL_INVALID_ARGUMENT. */
+int32_t bl_snapshot_get_summary(const bl_snapshot* snapshot, bl_snapshot_summary* summary);
+
+typedef struct bl_tree_node {
+  uint32_t size;
+  uint32_t version;
+  bl_root root;
+  bl_root parent_root;
+  uint64_t slot;
+  uint64_t proposer;
+} bl_tree_node;
+
+/* By rising slot. BL_EMPTY: beyond the last. BL_INVALID_ARGUMENT. */
+int32_t bl_snapshot_get_node(const bl_snapshot* snapshot, uint64_t index, bl_tree_node* node);
+
+typedef struct bl_peer_view {
+  uint32_t size;
+  uint32_t version;
+  bl_peer peer;
+  int32_t score;
+  uint32_t requests_in_flight;
+  int64_t rewards; /* the score's parts */
+  int64_t penalties;
+  const char* last_reason; /* of its last change; static text, empty without one */
+  uint32_t has_status;     /* 1: the last two are known */
+  uint32_t leaving;
+  bl_root head_root;
+  uint64_t head_slot;
+} bl_peer_view;
+
+/* By rising index of the peer. BL_EMPTY: beyond the last. BL_INVALID_ARGUMENT. */
+int32_t bl_snapshot_get_peer(const bl_snapshot* snapshot, uint64_t index, bl_peer_view* view);
 
 /* ---- Producers */
 

@@ -9,13 +9,21 @@ Status EmbeddedCore::on_start(Reactor& reactor) {
   core_->set_network(*this);
   inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
   gate_ = inbox_->gate();
+  snapshots_ = core_->snapshots();
   reactor.add_hook(*this);
+  if (client_ != nullptr) {
+    if (Status started = workers_.start(worker_options_, *gate_, *client_); !started) {
+      return started;
+    }
+    core_->set_workers(workers_);
+  }
   end_of_turn(reactor.now());
   return {};
 }
 
 void EmbeddedCore::on_stop(Reactor& reactor) {
   if (core_ == nullptr) return;
+  workers_.stop();
   end_of_turn(reactor.now());
   reactor.remove_hook(*this);
   inbox_.reset();

@@ -11,6 +11,7 @@
 #include "node/command_ring.h"
 #include "node/core.h"
 #include "node/links.h"
+#include "node/worker_pool.h"
 
 namespace beamline::node {
 
@@ -74,6 +75,12 @@ class EmbeddedCore final : public ReactorProgram,
  public:
   EmbeddedCore(chain::ChainConfig config, uint32_t command_capacity)
       : config_(std::move(config)), ring_(command_capacity) {}
+  // Blocks are verified and imported on threads, by `client`, which outlives it. Before on_start(),
+  // and with Import::ask.
+  void set_client(BlockClient& client, const WorkerPoolOptions& options) {
+    client_ = &client;
+    worker_options_ = options;
+  }
 
   Status on_start(Reactor& reactor) override;
   void on_stop(Reactor& reactor) override;
@@ -86,6 +93,7 @@ class EmbeddedCore final : public ReactorProgram,
 
   // After on_start(), any thread, also after on_stop().
   CoreInbox::Gate gate() const { return *gate_; }
+  Snapshots::Reader snapshots() const { return snapshots_; }
   CommandRing& ring() { return ring_; }
   const CommandRing& ring() const { return ring_; }
   // At least as new as any command that was popped.
@@ -99,6 +107,10 @@ class EmbeddedCore final : public ReactorProgram,
   std::unique_ptr<Core> core_;
   std::unique_ptr<InboxPort<chain::Event>> inbox_;
   std::optional<CoreInbox::Gate> gate_;
+  Snapshots::Reader snapshots_;
+  BlockClient* client_ = nullptr;
+  WorkerPoolOptions worker_options_;
+  WorkerPool workers_;
   SequencedCopy<EmbeddedStats> stats_;
   bool stats_fresh_ = false;
 };

@@ -373,6 +373,101 @@ TEST(Abi, WorkerVerdictsDecideWhatIsImported) {
   EXPECT_EQ(host.stats().imported, 1u);
 }
 
+// 4 readers, one of them slow, while the head moves on.
+TEST(Abi, SnapshotsAreWholeAndOutliveTheCore) {
+  bl_snapshot* slow = nullptr;
+  {
+    AbiHost host;
+    ASSERT_EQ(bl_push_peer_up(host.producer, host.peer), BL_OK);
+    ASSERT_EQ(host.gossip(1, name('B', 1), name('A'), 1), BL_OK);
+    ASSERT_TRUE(host.until_said(BL_COMMAND_HEAD_CHANGED, 1));
+    while (bl_snapshot_acquire(host.core, &slow) == BL_EMPTY) std::this_thread::yield();
+    std::atomic<bool> stop{false};
+    std::array<std::thread, 3> readers;
+    for (auto& reader : readers) {
+      reader = std::thread([&] {
+        while (!stop.load()) {
+          bl_snapshot* snapshot = nullptr;
+          ASSERT_EQ(bl_snapshot_acquire(host.core, &snapshot), BL_OK);
+          auto summary = sized<bl_snapshot_summary>();
+          ASSERT_EQ(bl_snapshot_get_summary(snapshot, &summary), BL_OK);
+          auto node = sized<bl_tree_node>();
+          ASSERT_EQ(bl_snapshot_get_node(snapshot, summary.tree_nodes - 1, &node), BL_OK);
+          EXPECT_TRUE(same(node.root, summary.head_root));
+          EXPECT_EQ(node.slot, summary.head_slot);
+          EXPECT_EQ(bl_snapshot_get_node(snapshot, summary.tree_nodes, &node), BL_EMPTY);
+          bl_snapshot_release(snapshot);
+          std::this_thread::yield();
+        }
+      });
+    }
+    for (uint32_t i = 2; i <= 200; ++i) {
+      ASSERT_EQ(host.gossip(i, name('B', i), name('B', i - 1), i), BL_OK);
+    }
+    ASSERT_TRUE(host.until([&] { return host.stats().head_slot == 200; }));
+    stop = true;
+    for (auto& reader : readers) reader.join();
+  }
+  auto summary = sized<bl_snapshot_summary>();
+  ASSERT_EQ(bl_snapshot_get_summary(slow, &summary), BL_OK);
+  EXPECT_LT(summary.head_slot, 200u);
+  auto peer = sized<bl_peer_view>();
+  if (summary.peers > 0) {
+    ASSERT_EQ(bl_snapshot_get_peer(slow, 0, &peer), BL_OK);
+    EXPECT_EQ(peer.peer.index, 3u);
+  }
+  EXPECT_EQ(bl_snapshot_get_peer(slow, summary.peers, &peer), BL_EMPTY);
+  bl_snapshot_release(slow);
+  bl_snapshot_release(nullptr);
+}
+
+TEST(Abi, VerifyCallbacksRunOnWorkersNeverOnTheCoresThread) {
+  struct Client {
+    std::atomic<int> verified{0};
+    std::atomic<int> imported{0};
+    std::atomic<bool> on_core{false};
+    static uint32_t verify(void* context, const bl_block* block) {
+      auto* self = static_cast<Client*>(context);
+      self->look();
+      self->verified.fetch_add(1);
+      return block->root.bytes[0] == 'W' ? BL_VERDICT_INVALID_BLOCK : BL_VERDICT_VALID;
+    }
+    static uint32_t import(void* context, const bl_block* block) {
+      auto* self = static_cast<Client*>(context);
+      self->look();
+      EXPECT_EQ(block->signed_block.size, 64u);
+      EXPECT_EQ(block->signed_block.data[0], block->root.bytes[0]);
+      self->imported.fetch_add(1);
+      return BL_VERDICT_VALID;
+    }
+    void look() {
+      char thread[16] = {};
+      pthread_getname_np(pthread_self(), thread, sizeof thread);
+      if (std::string(thread) == "bl-core") on_core = true;
+    }
+  } client;
+  bl_core_options options = default_options();
+  options.import = BL_IMPORT_WORKERS;
+  bl_core* none = nullptr;
+  EXPECT_EQ(bl_core_create(&options, &none), BL_INVALID_ARGUMENT);  // without a callback
+  options.verify_block = Client::verify;
+  options.import_block = Client::import;
+  options.worker_context = &client;
+  AbiHost host(options);
+  ASSERT_EQ(bl_push_peer_up(host.producer, host.peer), BL_OK);
+  for (uint32_t i = 1; i <= 20; ++i) {
+    ASSERT_EQ(host.gossip(i, name('B', i), i == 1 ? name('A') : name('B', i - 1), i), BL_OK);
+  }
+  ASSERT_EQ(host.gossip(21, name('W'), name('A'), 30), BL_OK);
+  ASSERT_TRUE(host.until_said(BL_COMMAND_GOSSIP_VERDICT, 21));
+  ASSERT_TRUE(host.until_said(BL_COMMAND_IMPORTED, 20));
+  EXPECT_EQ(host.stats().head_slot, 20u);
+  EXPECT_EQ(client.verified, 21);
+  EXPECT_EQ(client.imported, 20);
+  EXPECT_FALSE(client.on_core);
+  EXPECT_EQ(host.count(BL_COMMAND_IMPORT), 0u);
+}
+
 TEST(Abi, TheDescriptorIsReadableWhileCommandsWaitAndOnlyThen) {
   AbiHost host;
   EXPECT_FALSE(host.readable());
