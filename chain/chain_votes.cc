@@ -61,6 +61,12 @@ void Chain::offer_vote(const Now& now, HeldVote&& held) {
     return;
   }
   if (!held.verified && config_.import == ChainConfig::Import::ask) {
+    // One that waited for its block is older than those that wait here: none gives way to it. (And
+    // a block that frees thousands of them causes no thousands of verdicts.)
+    if (!held.verdict && votes_to_verify_.size() >= config_.limits.votes_waiting) {
+      ++stats_.votes_refused;
+      return;
+    }
     queue_vote(votes_to_verify_, std::move(held));
     return;
   }

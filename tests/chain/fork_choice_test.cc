@@ -235,6 +235,33 @@ TEST(ForkChoice, WhenVotesFloodTheOldestGoesAndEachHasItsVerdict) {
   EXPECT_EQ(bench.verdict_of(bench.said<GossipVerdict>()[0].verdict), GossipReason::no_room);
 }
 
+// Found by reading: thousands of votes that a block frees pushed as many others out, each with a
+// verdict, and more commands were said at once than there is room for.
+TEST(ForkChoice, ABlockThatFreesThousandsOfVotesIntoAFullBufferPushesNoneOut) {
+  Limits limits;
+  limits.votes_in_verification = 1;
+  ForkBench bench(ChainConfig::Import::ask, limits);
+  bench.fork();
+  bench.hold_votes = true;
+  const BlockInfo late = make_block(bench.high.root, 2);
+  for (uint32_t peer = 2; peer < 11; ++peer) {
+    bench.give(PeerUp{{peer, 1}});
+    for (uint64_t i = 0; i < limits.votes_waiting / 8; ++i) {
+      const bool pending = i < limits.votes_pending / 8;
+      if (pending) bench.vote(late, 2, make_genesis().root, i % 64, 1, {peer, 1});
+      bench.vote(bench.high, 1, make_genesis().root, i % 64, 1, {peer, 1});
+      bench.commands.clear();
+      while (auto command = bench.chain.poll_command()) bench.commands.push_back(*command);
+    }
+  }
+  const uint64_t evicted = bench.chain.stats().votes_evicted;
+  const uint64_t refused = bench.chain.stats().votes_refused;
+  bench.gossip(late);
+  EXPECT_EQ(bench.chain.head().root, late.root);
+  EXPECT_LE(bench.chain.stats().votes_evicted, evicted);
+  EXPECT_GE(bench.chain.stats().votes_refused, refused + limits.votes_pending - 2);
+}
+
 TEST(ForkChoice, GossipOfVotesIsJudgedAndTheSenderNamed) {
   ForkBench bench;
   bench.fork();
