@@ -22,6 +22,12 @@ FrameCodec::FrameCodec(const Secrets& secrets)
       egress_(secrets.egress),
       ingress_(secrets.ingress) {}
 
+FrameCodec::~FrameCodec() {
+  for (Keccak256* const mac : {&egress_, &ingress_}) {
+    secure_wipe({reinterpret_cast<uint8_t*>(mac), sizeof(*mac)});
+  }
+}
+
 void FrameCodec::finish(Keccak256& mac, const Hash256& seed, Block block, uint8_t* tag) {
   AesBlockBytes input;
   std::memcpy(input.data(), seed.bytes.data(), kBlock);

@@ -27,6 +27,9 @@ constexpr size_t frame_size(size_t data) { return kFrameHeaderSize + frame_body_
 class FrameCodec {
  public:
   explicit FrameCodec(const Secrets& secrets);
+  ~FrameCodec();  // wipes
+  FrameCodec(FrameCodec&&) noexcept = default;
+  FrameCodec& operator=(FrameCodec&&) noexcept = default;
 
   // Seals a frame of `data` bytes in place: they lie at [kFrameHeaderSize, kFrameHeaderSize +
   // data); the header, the padding and the MACs are written around them. REQUIRES: data <=

@@ -126,8 +126,12 @@ struct PooledHashes {
   void encode(std::vector<uint8_t>& out) const;
 };
 
-// A block's consensus receipts (a list; typed ones are strings, type || list) in the form of
-// eth/69: [type, status, cumulative gas, logs] each, without the bloom. Appends.
+// A block's receipts in their consensus form, a list of [status, cumulative gas, bloom, logs],
+// where typed ones are strings (type || list), and in that of eth/69 on, [type, status, cumulative
+// gas, logs]. The bloom (Yellow Paper, 4.3.1) is left out in the one and computed for the other,
+// which is what a receipts root is made of. Each appends; what a list of the other kind holds is
+// not looked at, but addresses and topics.
 Status to_slim_receipts(Bytes consensus, std::vector<uint8_t>& out);
+Status to_consensus_receipts(Bytes slim, std::vector<uint8_t>& out);
 
 }  // namespace beamline::eth

@@ -180,6 +180,86 @@ TEST(EthMessages, SlimReceiptsDropTheBloomAndShowTheType) {
   }
 }
 
+TEST(EthMessages, ReceiptsComeBackWithTheirBloom) {
+  const uint64_t seed = 5;
+  Rng rng(seed);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<uint8_t> slim;
+    rlp::Writer writer(slim);
+    const auto block = writer.begin_list();
+    for (uint64_t count = rng.below(4); count > 0; --count) {
+      const auto receipt = writer.begin_list();
+      writer.uint(rng.below(5));
+      writer.uint(rng.below(2));
+      writer.uint(rng.below(1 << 24));
+      const auto logs = writer.begin_list();
+      for (uint64_t log = rng.below(3); log > 0; --log) {
+        const auto one = writer.begin_list();
+        std::array<uint8_t, 20> address;
+        rng.fill(address);
+        writer.string(address);
+        const auto topics = writer.begin_list();
+        for (uint64_t topic = rng.below(4); topic > 0; --topic) {
+          Hash256 hash;
+          rng.fill(hash.bytes);
+          writer.string(hash.view());
+        }
+        writer.end_list(topics);
+        writer.string(std::vector<uint8_t>(rng.below(80), 7));
+        writer.end_list(one);
+      }
+      writer.end_list(logs);
+      writer.end_list(receipt);
+    }
+    writer.end_list(block);
+    std::vector<uint8_t> consensus, back;
+    ASSERT_TRUE(to_consensus_receipts(slim, consensus)) << "seed " << seed;
+    ASSERT_TRUE(to_slim_receipts(consensus, back));
+    ASSERT_EQ(hex(back), hex(slim)) << "seed " << seed;
+    for (size_t size = 0; size < slim.size(); ++size) {
+      std::vector<uint8_t> none;
+      ASSERT_FALSE(to_consensus_receipts(Bytes(slim).first(size), none));
+    }
+  }
+}
+
+// The lowest eleven bits of each of the first three pairs of bytes of the hash (Yellow
+// Paper, 4.3.1).
+TEST(EthMessages, BloomBitsAreThoseOfTheHash) {
+  std::vector<uint8_t> slim, consensus;
+  rlp::Writer writer(slim);
+  const auto block = writer.begin_list();
+  const auto receipt = writer.begin_list();
+  writer.uint(0);
+  writer.uint(1);
+  writer.uint(21'000);
+  const auto logs = writer.begin_list();
+  const auto log = writer.begin_list();
+  const std::vector<uint8_t> address(20, 0);
+  writer.string(address);
+  writer.list_header(0);
+  writer.string({});
+  writer.end_list(log);
+  writer.end_list(logs);
+  writer.end_list(receipt);
+  writer.end_list(block);
+  ASSERT_TRUE(to_consensus_receipts(slim, consensus));
+  auto list = *rlp::parse_list(consensus, "receipts");
+  auto fields = *list.list("receipt");
+  ASSERT_TRUE(fields.next("status") && fields.next("gas"));
+  const auto bloom = fields.fixed("bloom", 256);
+  ASSERT_TRUE(bloom);
+  // keccak256 of twenty zeros: 5380 c7b7 ae81...
+  std::vector<size_t> bits;
+  for (size_t bit = 0; bit < 2048; ++bit) {
+    if (((*bloom)[255 - bit / 8] >> bit % 8 & 1) != 0) bits.push_back(bit);
+  }
+  const std::vector<size_t> expected = {0x5380 % 2048, 0xae81 % 2048, 0xc7b7 % 2048};
+  std::vector<size_t> sorted = expected;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(bits, sorted);
+}
+
 TEST(EthMessages, LimitsOfLists) {
   GetByHash request;
   request.hashes.resize(kMaxHashes + 1);
