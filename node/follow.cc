@@ -2,7 +2,6 @@
 //
 // The core and the network have a thread each (or share one); this thread prints. What they see
 // comes here through an inbox of its own, so that a slow terminal stops nobody.
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -11,11 +10,13 @@
 #include "codec/multiaddr.h"
 #include "loop/inbox_port.h"
 #include "node/backend_option.h"
+#include "node/bootnode.h"
 #include "node/chain_spec.h"
 #include "node/commands.h"
 #include "node/identity.h"
 #include "node/node.h"
 #include "node/program_log.h"
+#include "node/signal_stop.h"
 
 namespace beamline {
 namespace {
@@ -25,6 +26,7 @@ using node::ChainSpec;
 struct FollowOptions {
   std::string genesis;
   std::vector<std::string> peers;
+  std::vector<std::string> bootnodes;
   std::string listen;
   std::string identity;
   uint64_t seconds = 0;
@@ -96,35 +98,6 @@ class Printer final : public InboxReceiver<Seen> {
 
   chain::HeadChanged head_;
   uint64_t gossip_ = 0, by_root_ = 0, by_range_ = 0, reorgs_ = 0;
-};
-
-// Ends the reactor on SIGINT and SIGTERM. The handler only sets a flag and writes an eventfd.
-class SignalStop final : public TurnHook {
- public:
-  explicit SignalStop(Reactor& reactor) : reactor_(reactor), waker_(reactor.backend().waker()) {
-    active_ = this;
-    for (const int number : {SIGINT, SIGTERM}) std::signal(number, on_signal);
-    reactor_.add_hook(*this);
-  }
-  ~SignalStop() override {
-    for (const int number : {SIGINT, SIGTERM}) std::signal(number, SIG_DFL);
-    active_ = nullptr;
-    reactor_.remove_hook(*this);
-  }
-  void end_of_turn(Now) override {
-    if (raised_ != 0) reactor_.stop();
-  }
-
- private:
-  static void on_signal(int) {
-    if (active_ == nullptr) return;
-    active_->raised_ = 1;
-    active_->waker_->wake();
-  }
-  static inline SignalStop* active_ = nullptr;
-  Reactor& reactor_;
-  std::shared_ptr<Waker> waker_;
-  volatile std::sig_atomic_t raised_ = 0;
 };
 
 int fail(const std::string& what) {
@@ -213,6 +186,8 @@ int follow_command(Arguments arguments) {
   CommandOptions parser("follow");
   parser.text("--genesis", options.genesis, "directory with network.json and config.yaml");
   parser.texts("--peer", options.peers, "multiaddr of a peer to dial; may stand several times");
+  parser.texts("--bootnode", options.bootnodes,
+               "enr:... or enode://... to find peers of our fork through; may stand several times");
   parser.text("--listen", options.listen, "IP:PORT to accept peers on; port 0 picks one");
   parser.text("--identity", options.identity, "file with our key; made if it is not there");
   parser.number("--for", options.seconds, 0, 1'000'000'000, "seconds to follow; 0: until stopped");
@@ -222,8 +197,8 @@ int follow_command(Arguments arguments) {
   backend.declare(parser);
   if (const auto status = parser.parse_or_explain(arguments)) return *status;
   if (options.genesis.empty()) return usage("--genesis DIR is required");
-  if (options.peers.empty() && options.listen.empty()) {
-    return usage("--peer MULTIADDR or --listen IP:PORT is required");
+  if (options.peers.empty() && options.listen.empty() && options.bootnodes.empty()) {
+    return usage("--peer MULTIADDR, --bootnode ENR or --listen IP:PORT is required");
   }
   if (const auto status = backend.resolve("follow")) return *status;
   node::NodeOptions node_options;
@@ -242,6 +217,19 @@ int follow_command(Arguments arguments) {
       return usage("--listen '" + options.listen + "' must be like 127.0.0.1:9000");
     }
     node_options.network.listen = *endpoint;
+  }
+  if (!options.bootnodes.empty()) {
+    auto& discovery = node_options.discovery.emplace();
+    // At the same address as TCP, by another port.
+    discovery.listen = node_options.network.listen.value_or(*Endpoint::parse("0.0.0.0:0"));
+    discovery.listen.set_port(0);
+    discovery.dial.max_peers = node_options.network.max_peers;
+    discovery.dial.dial_ratio = 1;
+    for (const std::string& text : options.bootnodes) {
+      auto node = node::parse_bootnode(text);
+      if (!node) return usage("--bootnode '" + text + "' " + node.error());
+      discovery.bootnodes.push_back(std::move(*node));
+    }
   }
   const ProgramLog log;
   try {

@@ -172,6 +172,7 @@ StreamHandler* Network::on_accept(TcpStream& stream) {
 void Network::dial(Dial& dial) {
   // It may have dialled us.
   if (!dial.found.empty() && find_connected(dial.found, nullptr) != nullptr) {
+    if (dial.watcher != nullptr) return end_dial(dial);
     return reactor_.arm_in(dial.timer, config_.redial_first);
   }
   ++stats_.dials;
@@ -184,7 +185,25 @@ void Network::dial(Dial& dial) {
   peer->tcp = *stream;
 }
 
+void Network::connect(const Endpoint& endpoint, const PeerId& peer, DialWatcher& watcher) {
+  auto& entry = dials_.emplace_back(std::make_unique<Dial>());
+  entry->network = this;
+  entry->endpoint = endpoint;
+  entry->peer = entry->found = peer;
+  entry->watcher = &watcher;
+  dial(*entry);
+}
+
+void Network::end_dial(Dial& dial) {
+  DialWatcher& watcher = *dial.watcher;
+  const PeerId peer = dial.peer;
+  const bool was_up = dial.was_up;
+  std::erase_if(dials_, [&](const auto& entry) { return entry.get() == &dial; });
+  watcher.on_dial_ended(peer, was_up);
+}
+
 void Network::redial(Dial& dial) {
+  if (dial.watcher != nullptr) return end_dial(dial);
   if (leaving_ || reactor_.stopping()) return;
   reactor_.arm_in(dial.timer, dial.delay);
   dial.delay = std::min(dial.delay * 2, config_.redial_most);

@@ -69,6 +69,17 @@ struct NetworkStats {
   uint64_t publish_failed = 0;  // seen before, or over the topic's bound
 };
 
+// Hears of the dials that Network::connect() began. on_dial_ended() comes last, once for each, and
+// may come before connect() returns.
+class DialWatcher {
+ public:
+  virtual ~DialWatcher() = default;
+  // The handshake is over: it is a peer.
+  virtual void on_dial_up(const PeerId& peer) = 0;
+  // It did not come to that, or the connection is gone.
+  virtual void on_dial_ended(const PeerId& peer, bool was_up) = 0;
+};
+
 class Network final : public TurnHook, private ListenerHandler {
  public:
   // `spec`, `identity` and `core` outlive it. REQUIRES: on the reactor's thread.
@@ -82,6 +93,9 @@ class Network final : public TurnHook, private ListenerHandler {
   Status start();
   // Says goodbye to all peers and dials no more.
   void leave();
+
+  // Dials `peer` once. `watcher` outlives the connection.
+  void connect(const Endpoint& endpoint, const PeerId& peer, DialWatcher& watcher);
 
   // Carries out a command of the core.
   void execute(chain::Command&& command);
@@ -135,6 +149,7 @@ class Network final : public TurnHook, private ListenerHandler {
   Peer* find_connected(const PeerId& id, const Peer* but);
   void dial(Dial& dial);
   void redial(Dial& dial);
+  void end_dial(Dial& dial);
   void mark(Peer& peer);
   void on_connection_event(Peer& peer, const libp2p::Event& event, Now now);
   void on_connected(Peer& peer, Now now);

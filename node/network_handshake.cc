@@ -44,6 +44,10 @@ void Network::on_handshake_action(Peer& peer, const Handshake::Action& action, N
       peer.up = true;
       // Whom we get no further with is dialled ever more rarely.
       if (peer.dial != nullptr) peer.dial->delay = config_.redial_first;
+      if (peer.dial != nullptr && peer.dial->watcher != nullptr) {
+        peer.dial->was_up = true;
+        peer.dial->watcher->on_dial_up(peer.dial->peer);
+      }
       push_core(chain::PeerUp{peer.handle()});
       let_gossip_in(peer);
       return push_status(peer);

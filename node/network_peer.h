@@ -59,8 +59,10 @@ class Network::Peer final : public StreamHandler {
 struct Network::Dial {
   Network* network = nullptr;
   Endpoint endpoint;
-  PeerId peer;   // whom we expect; empty: anyone
-  PeerId found;  // who it was the last time
+  PeerId peer;                     // whom we expect; empty: anyone
+  PeerId found;                    // who it was the last time
+  DialWatcher* watcher = nullptr;  // dialled once, and told
+  bool was_up = false;
   bool active = false;
   Duration delay{};
   Timer timer;

@@ -35,6 +35,7 @@ Status NetworkProgram::on_start(Reactor& reactor) {
 void NetworkProgram::on_stop(Reactor& reactor) {
   if (network_ != nullptr) stats_ = network_->stats();
   network_.reset();
+  finder_.reset();
   core_.reset();
   if (inbox_ != nullptr) reactor.remove_hook(*this);
   inbox_.reset();
@@ -44,7 +45,12 @@ void NetworkProgram::on_stop(Reactor& reactor) {
 Status NetworkProgram::open(CorePort& core) {
   network_ = std::make_unique<Network>(*reactor_, *tcp_, options_.spec, identity_, options_.network,
                                        core, rng_.fork());
-  return network_->start();
+  if (Status started = network_->start(); !started || !options_.discovery) return started;
+  auto finder = PeerFinder::open(*reactor_, options_.spec, identity_, *options_.discovery,
+                                 *network_, rng_.fork());
+  if (!finder) return std::unexpected(finder.error());
+  finder_ = std::move(*finder);
+  return {};
 }
 
 void NetworkProgram::on_message(NetworkMessage& message) {
@@ -57,6 +63,7 @@ void NetworkProgram::on_message(NetworkMessage& message) {
   } else if (auto* publish = std::get_if<NetworkPublish>(&message)) {
     if (network_ != nullptr) std::ignore = network_->add_own_block(publish->signed_block);
   } else {
+    if (finder_ != nullptr) finder_->close();
     if (network_ != nullptr) network_->leave();
     left_ = true;
   }

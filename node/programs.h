@@ -14,6 +14,7 @@
 
 #include "loop/reactor_thread.h"
 #include "node/links.h"
+#include "node/peer_finder.h"
 #include "node/worker_pool.h"
 
 namespace beamline::node {
@@ -22,9 +23,10 @@ struct NodeOptions {
   ChainSpec spec;
   NetworkConfig network;
   TcpOptions tcp;
-  CoreLinkLimits core_link;            // from the network to the core
-  uint32_t network_link_nodes = 8192;  // commands on their way to the network
-  bool network_thread = true;          // false: the network shares the core's reactor
+  CoreLinkLimits core_link;                   // from the network to the core
+  uint32_t network_link_nodes = 8192;         // commands on their way to the network
+  std::optional<PeerFinderConfig> discovery;  // none: peers are those of `network.dial`
+  bool network_thread = true;                 // false: the network shares the core's reactor
   ReactorThread::MakeBackend make_backend = nullptr;
   CoreOptions core;
   // Who verifies and imports blocks, on threads of its own; null: what builds on the chain is
@@ -75,6 +77,7 @@ class NetworkProgram final : public ReactorProgram,
   std::unique_ptr<Tcp> tcp_;
   std::unique_ptr<InboxPort<NetworkMessage>> inbox_;
   std::unique_ptr<InboxCorePort> core_;
+  std::unique_ptr<PeerFinder> finder_;
   std::unique_ptr<Network> network_;
   NetworkStats stats_;
   bool left_ = false;

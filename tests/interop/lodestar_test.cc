@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -282,6 +283,29 @@ TEST_F(Lodestar, LateJoinFollowsServesAndRecovers) {
   EXPECT_EQ(summary_number(summary, " violations"), 0u) << summary;
   EXPECT_EQ(summary_number(summary, " of them twice"), 0u) << summary;
   EXPECT_GE(summary_number(summary, " blocks to "), 60u) << summary;
+}
+
+// Told no address but a record's: the fork digest says that it is one of ours.
+TEST_F(Lodestar, FollowWithABootnodeFindsAndDialsALodestarByItsForkDigest) {
+  ASSERT_NO_FATAL_FAILURE(start_chain());
+  const std::string enr = network_["peers"][0]["enr"];
+  a_ = follow("found", {"--bootnode", enr, "--listen", "127.0.0.1:0"});
+  // A record of another fork leads to nobody.
+  const std::string stranger_config = scratch_ + "/other";
+  std::filesystem::copy(genesis_dir(), stranger_config);
+  Json other = network_;
+  other["genesis_fork_version"] = "0x0000ff01";
+  std::ofstream(stranger_config + "/network.json") << other.dump();
+  b_ = std::make_unique<Process>(
+      std::vector<std::string>{BEAMLINE_PROGRAM, "follow", "--genesis", stranger_config,
+                               "--bootnode", enr, "--listen", "127.0.0.1:0"},
+      scratch_ + "/stranger.log");
+  ASSERT_TRUE(wait_for_slot(3)) << chain_->text();
+  EXPECT_TRUE(caught_up(*a_)) << a_->text();
+  EXPECT_EQ(a_->stop(8'000), 0);
+  EXPECT_GE(summary_number(a_->text(), " connections"), 1u) << a_->text();
+  EXPECT_EQ(b_->stop(8'000), 0);
+  EXPECT_EQ(summary_number(b_->text(), " connections"), 0u) << b_->text();
 }
 
 }  // namespace
