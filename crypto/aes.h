@@ -66,8 +66,25 @@ class AesCtr {
 
   // Encrypts or decrypts (the same) in place.
   void process(MutableBytes data);
-  // Begins anew under the same key, which is not expanded again.
-  void restart(const AesBlockBytes& initial_counter);
+
+ private:
+  evp_cipher_ctx_st* context_;
+};
+
+// AES-CTR for many short messages under one key of 16 bytes, each with a counter of its own
+// (discv5's header masks): nothing is set up per message. Holds a keyed context. One thread at a
+// time.
+class AesMask {
+ public:
+  explicit AesMask(std::span<const uint8_t, 16> key);
+  ~AesMask();
+  AesMask(AesMask&& other) noexcept;
+  AesMask& operator=(AesMask&& other) noexcept;
+  AesMask(const AesMask&) = delete;
+  AesMask& operator=(const AesMask&) = delete;
+
+  // Encrypts or decrypts (the same) in place.
+  void process(const AesBlockBytes& initial_counter, MutableBytes data);
 
  private:
   evp_cipher_ctx_st* context_;

@@ -83,7 +83,7 @@ size_t write_static(MutableBytes out, const MaskingIv& iv, Flag flag, const Nonc
 
 }  // namespace
 
-Unmasker::Unmasker(const NodeId& self) : mask_(masking_key(self), AesBlockBytes{}) {}
+Unmasker::Unmasker(const NodeId& self) : mask_(masking_key(self).first<kMaskingKeySize>()) {}
 
 Result<Packet> Unmasker::read(MutableBytes datagram) {
   if (datagram.size() < kMinPacket) return bad_input(Code::truncated, "discv5.packet");
@@ -91,8 +91,7 @@ Result<Packet> Unmasker::read(MutableBytes datagram) {
   std::array<uint8_t, kFirst> first;
   const size_t have = std::min(kFirst, datagram.size() - kIvSize);
   std::memcpy(first.data(), datagram.data() + kIvSize, have);
-  mask_.restart(iv_of(datagram));
-  mask_.process(MutableBytes(first).first(have));
+  mask_.process(iv_of(datagram), MutableBytes(first).first(have));
   if (std::memcmp(first.data(), kProtocol.data(), kProtocolIdSize) != 0) {
     return bad_input(Code::mismatch, "discv5.protocol_id", kIvSize);
   }
@@ -108,11 +107,11 @@ Result<Packet> Unmasker::read(MutableBytes datagram) {
   const size_t authdata_size = big_endian(Bytes(first).subspan(kAuthSizeAt, 2));
   const size_t head = kIvSize + kStaticSize + authdata_size;
   if (head > datagram.size()) return bad_input(Code::truncated, "discv5.authdata");
-  // The mask has run over `have` bytes; what of them lies behind the header is left as it came.
-  const size_t copied = std::min(have, kStaticSize + authdata_size);
-  std::memcpy(datagram.data() + kIvSize, first.data(), copied);
-  if (kIvSize + have < head) {
-    mask_.process(datagram.subspan(kIvSize + have, head - kIvSize - have));
+  // What of `first` lies behind the header is left as it came; of a longer one, all is done anew.
+  if (kIvSize + have >= head) {
+    std::memcpy(datagram.data() + kIvSize, first.data(), head - kIvSize);
+  } else {
+    mask_.process(iv_of(datagram), datagram.subspan(kIvSize, head - kIvSize));
   }
   packet.head = datagram.first(head);
   packet.sealed = datagram.subspan(head);

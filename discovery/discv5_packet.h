@@ -63,7 +63,7 @@ class Unmasker {
   Result<Packet> read(MutableBytes datagram);
 
  private:
-  AesCtr mask_;
+  AesMask mask_;
 };
 
 // Each writes masking-iv and header, unmasked, at the front of `out` and gives their size.

@@ -35,7 +35,8 @@ struct SessionLimits {
 
 class Session {
  public:
-  static constexpr size_t kReplayWindow = 64;  // packets
+  // Packets that are remembered: each has one place, by its nonce, until another takes it.
+  static constexpr size_t kReplayPlaces = 128;
 
   Session(const Peer& peer, const SessionKeys& keys, bool initiator, uint64_t serial, Now now,
           const SessionLimits& limits);
@@ -47,7 +48,7 @@ class Session {
   Nonce next_nonce(Rng& rng);
   bool worn_out(Now now) const { return sent_ == UINT32_MAX || now.mono > expires_; }
   // Opens a message in place; gives its plain text. Errors: decrypt_failed, duplicate (this packet
-  // was here among the last kReplayWindow).
+  // was here and is still remembered).
   Result<Bytes> open(const Packet& packet);
   // Keys of another handshake with the same peer, while packets under the old ones may be on their
   // way: both sides began one at once.
@@ -60,9 +61,6 @@ class Session {
 
  private:
   friend class SessionCache;
-  bool seen_before(const Nonce& nonce) const;
-  void note(const Nonce& nonce);
-
   Peer peer_;
   AesGcm write_;
   AesGcm read_;
@@ -72,8 +70,7 @@ class Session {
   bool confirmed_;
   MonoTime expires_;
   discovery::TokenBucket findnode_;
-  std::array<std::array<uint32_t, 3>, kReplayWindow> nonces_{};
-  uint32_t nonces_at_ = 0;
+  std::array<uint64_t, kReplayPlaces> seen_{};  // of nonces
   uint32_t slot_ = 0;
   uint32_t newer_ = 0;  // in the order of use
   uint32_t older_ = 0;

@@ -1,0 +1,1 @@
+beamline_bench(discovery_wire_bench SOURCES discovery_wire_bench.cc DEPS beamline_node)

@@ -1,0 +1,2 @@
+beamline_fuzz(discovery_packet SOURCES discovery_packet_fuzz.cc DEPS beamline_discovery)
+beamline_fuzz(discovery_events SOURCES discovery_events_fuzz.cc DEPS beamline_discovery)
