@@ -133,5 +133,27 @@ TEST(AesGcm, ManyKeysByTurns) {
   EXPECT_TRUE(moved.open(nonce, {}, data, tags[0]));
 }
 
+// The same stream as CTR gives, for every size up to some blocks and counters that overflow.
+TEST(AesMask, IsCtrWithoutASetUpPerMessage) {
+  Rng rng(uint64_t{21});
+  for (size_t size = 0; size < 200; ++size) {
+    std::array<uint8_t, 16> key;
+    rng.fill(key);
+    AesBlockBytes counter;
+    rng.fill(counter);
+    if (size % 3 == 0) std::fill(counter.begin() + 4, counter.end(), uint8_t{0xff});
+    if (size % 30 == 0) counter.fill(0xff);
+    AesMask mask(key);
+    for (int again = 0; again < 2; ++again) {
+      std::vector<uint8_t> ours(size), theirs;
+      rng.fill(ours);
+      theirs = ours;
+      mask.process(counter, ours);
+      aes_ctr(key, counter, theirs);
+      EXPECT_EQ(ours, theirs) << size;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace beamline
