@@ -75,6 +75,7 @@ void Chain::end_of_turn(const Now& now) {
   verify_votes();
   apply_votes(now);
   update_head();
+  persist();
   route_pending(now);
   flush(now);
   send_windows(now);
@@ -187,7 +188,7 @@ void Chain::on(const Now& now, PeerStatus&& event) {
   }
   const Slot slot = std::min(event.head_slot, current_slot(now.wall) + 1);
   const PendingParents::Want want{head, WantedAs::peer_head, slot, slot, 0, 0, event.peer};
-  if (pending_.want(want, now.mono) == nullptr) ++stats_.pending_refused;
+  if (this->want(now, want) == nullptr) ++stats_.pending_refused;
 }
 
 void Chain::charge(PeerHandle handle, Conduct conduct) {

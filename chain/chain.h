@@ -16,6 +16,7 @@
 //  5. Nothing grows beyond Limits; what is dropped is counted in Stats.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,6 +42,7 @@
 #include "chain/request_table.h"
 #include "chain/server.h"
 #include "chain/stats.h"
+#include "chain/store.h"
 #include "chain/vote_buffer.h"
 
 namespace beamline::chain {
@@ -54,6 +56,8 @@ struct ChainConfig {
   WallTime genesis_time{};
   Duration slot_duration = seconds(12);
   Import import = Import::accept;
+  // Whether Persist goes out; it must be answered by Persisted.
+  bool persist = false;
   bool range_sync = true;  // off: by root only (for measurements)
   Limits limits;
 };
@@ -70,10 +74,15 @@ class Chain {
   // Takes an event. Error{full}: the commands must be polled first; the event is as it was, and may
   // be given again.
   Status handle(const Now& now, Event&& event);
+  // Takes what a store held (chain/store.h, Recovered), whose anchor is ours. Before the first
+  // event. Errors: as ForkChoice::on_block(); what came before stays.
+  Status restore(std::vector<StoredBlock> blocks);
   // The end of a turn: deadlines, imports, the flush, range windows, serving.
   void end_of_turn(const Now& now);
   // The next command, in order; nothing if there is none.
   std::optional<Command> poll_command() { return commands_.pop(); }
+  // The same for the store, all at once, in order; only if ChainConfig::persist.
+  std::deque<Persist> take_persists() { return std::exchange(persists_, {}); }
   // When to call again with Tick if nothing else happens; never() if there is no such time. Valid
   // after end_of_turn() and until the next event.
   MonoTime poll_timeout() const { return next_deadline_; }
@@ -145,6 +154,7 @@ class Chain {
   bool make_room(const CachedBlock& incoming);
   bool knows(const Root& root) const;
   bool is_connected(const Root& root) const;
+  PendingRoot* want(const Now& now, const PendingParents::Want& want);
   void want_parent(const Now& now, const CachedBlock& child);
   void reject_early_children(const BlockInfo& parent);
   void connect_descendants(const Root& root);
@@ -191,6 +201,13 @@ class Chain {
   void verify_votes();
   void apply_votes(const Now& now);
   void apply_vote(HeldVote&& held);
+
+  // chain_store.cc: what is said to the store.
+  void on(const Now& now, Persisted&& event);
+  void on(const Now& now, PersistFailed&& event);
+  void stage_head(const BlockTree::Tip& head);
+  bool store_is_behind() const;
+  void persist();
 
   // chain_fetch.cc: answers to our requests, the flush, giving up.
   void on(const Now& now, ChunkReceived&& event);
@@ -267,6 +284,10 @@ class Chain {
   uint64_t routed_pending_ = 0;
   uint64_t routed_range_ = 0;
   Slot routed_reached_ = 0;
+  Persist staged_;                // what changed since the last one left
+  std::deque<Persist> persists_;  // for the integrator
+  PersistId next_persist_ = 1;
+  PersistId persisted_ = 0;
   MonoTime now_{};         // of the event or turn that is handled
   bool deferred_ = false;  // work was left because the command queue is nearly full
 };

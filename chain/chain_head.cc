@@ -51,6 +51,7 @@ void Chain::update_head() {
   const BlockTree::Tip before = tree_.head();
   const ForkChoice::Head head = fork_choice_->head();
   if (head.root != before.root) {
+    stage_head({head.root, head.slot});
     tree_.set_head(head.root);
     say_head(before);
   }
@@ -71,12 +72,14 @@ void Chain::say_checkpoints() {
   const Checkpoint justified = fork_choice_->justified();
   if (justified != justified_) {
     justified_ = justified;
+    if (config_.persist) staged_.justified = justified;
     ++stats_.justified_changes;
     commands_.push(JustifiedChanged{justified});
   }
   const Checkpoint finalized = fork_choice_->finalized();
   if (finalized == finalized_) return;
   finalized_ = finalized;
+  if (config_.persist) staged_.finalized = finalized;
   ++stats_.finalized_changes;
   commands_.push(FinalizedChanged{finalized});
   forget_final();
@@ -111,6 +114,7 @@ void Chain::forget(const std::vector<Root>& removed, GossipReason reason) {
     if (!tree_.contains(root) || tree_.is_canonical(root)) continue;
     tree_.erase(root);
     store_->erase(root);
+    if (config_.persist) staged_.erased.push_back(root);
   }
 }
 

@@ -81,6 +81,16 @@ bool Chain::make_room(const CachedBlock& incoming) {
   }
 }
 
+// A root may be on its way already, though it is not pending: it came by another way, and went.
+PendingRoot* Chain::want(const Now& now, const PendingParents::Want& want) {
+  PendingRoot* root = pending_.want(want, now.mono);
+  if (root == nullptr || root->state != PendingRoot::State::waiting) return root;
+  if (const Request* request = requests_.owing(root->root)) {
+    pending_.mark_in_flight(*root, request->id);
+  }
+  return root;
+}
+
 void Chain::want_parent(const Now& now, const CachedBlock& child) {
   PendingParents::Want want;
   want.root = child.block.parent_root;
@@ -88,7 +98,7 @@ void Chain::want_parent(const Now& now, const CachedBlock& child) {
   want.top_slot = child.block.slot - 1;
   want.depth = child.depth + 1;
   want.claimant = child.sender;
-  if (pending_.want(want, now.mono) != nullptr) return;
+  if (this->want(now, want) != nullptr) return;
   // Nobody would ever fetch it, so its orphan would only take up room.
   ++stats_.pending_refused;
   const Root root = child.block.root;
@@ -138,6 +148,10 @@ void Chain::disconnect_descendants(const Root& root) {
 // In the order of slots, as far as the client takes them: a drain, not a recursion. A block that
 // came early, within the clocks' disparity, waits for its slot.
 void Chain::import_ready(const Now& now) {
+  if (store_is_behind() && cache_.lowest_ready() != nullptr) {
+    ++stats_.persist_pauses;
+    return;
+  }
   const Slot slot = current_slot(now.wall);
   while (CachedBlock* block = cache_.lowest_ready()) {
     if (block->block.slot > slot) return;
@@ -186,6 +200,7 @@ void Chain::finish_import(const Now& now, Root root, const PostState& post) {
   cache_.erase(root);
   tree_.insert(block);
   store_->put(block);
+  if (config_.persist) staged_.blocks.push_back({block, post});
   ++stats_.imported;
   if (cached.origin == Origin::gossip) ++stats_.imported_by_gossip;
   if (cached.origin == Origin::by_root) ++stats_.imported_by_root;
@@ -205,7 +220,9 @@ bool Chain::make_tree_room() {
       ++stats_.tree_refused;
       return false;
     }
-    store_->erase(tree_.forget_lowest());
+    const Root forgotten = tree_.forget_lowest();
+    store_->erase(forgotten);
+    if (config_.persist) staged_.erased.push_back(forgotten);
   }
   return true;
 }
@@ -316,12 +333,13 @@ void Chain::want_again(const Now& now, const CachedBlock& wrong) {
   want.signal_slot = want.top_slot = wrong.block.slot;
   want.depth = wrong.depth;
   want.attempts = wrong.attempts;
-  PendingRoot* pending = pending_.want(want, now.mono);
+  PendingRoot* pending = this->want(now, want);
   if (pending == nullptr) {
     ++stats_.pending_refused;
     drop_descendants(root, GossipReason::dropped, stats_.dropped_with_root);
     return;
   }
+  if (pending->state == PendingRoot::State::in_flight) return;
   pending_.failed(*pending, wrong.sender, others_than(wrong.sender), now.mono);
   if (pending->attempts >= config_.limits.attempts_per_root) give_up(root, GiveUp::attempts);
 }

@@ -169,13 +169,24 @@ struct PayloadVerdict {
   std::optional<Hash256> latest_valid;
 };
 
+// Everything up to and with this Persist survives a crash.
+struct Persisted {
+  uint64_t through = 0;
+};
+// The store could not write, and tries again until it can; nothing is lost meanwhile, but the chain
+// imports no more once Limits::persists_in_flight are not acknowledged.
+struct PersistFailed {
+  Error error;  // io_error with the errno
+};
+
 // Nothing but the time. Send it when poll_timeout() passes.
 struct Tick {};
 
-using Event = std::variant<GossipBlock, OwnBlock, ChunkReceived, TransferProgress, RequestEnded,
-                           RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot,
-                           IncomingByRange, IncomingByHead, ResponseWritten, IncomingCancelled,
-                           ImportVerdict, Tick, GossipVote, OwnVote, VoteVerdict, JustifiedBalances,
-                           Equivocation, PayloadVerdict, SidecarReceived, DataAvailable>;
+using Event =
+    std::variant<GossipBlock, OwnBlock, ChunkReceived, TransferProgress, RequestEnded,
+                 RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot, IncomingByRange,
+                 IncomingByHead, ResponseWritten, IncomingCancelled, ImportVerdict, Tick,
+                 GossipVote, OwnVote, VoteVerdict, JustifiedBalances, Equivocation, PayloadVerdict,
+                 SidecarReceived, DataAvailable, Persisted, PersistFailed>;
 
 }  // namespace beamline::chain

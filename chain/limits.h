@@ -55,6 +55,8 @@ struct Limits {
   uint32_t votes_in_verification = 256;  // with the client
   uint32_t votes_per_turn = 4096;        // applied, whatever comes in: blocks are not starved
 
+  uint32_t persists_in_flight = 256;  // turns that the store has not acknowledged
+
   // Peers.
   uint32_t peers = 256;
   int32_t score_start = 100;

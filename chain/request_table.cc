@@ -94,6 +94,16 @@ Request* RequestTable::find(RequestId id) {
   return it == requests_.end() ? nullptr : &it->second;
 }
 
+const Request* RequestTable::owing(const Root& root) const {
+  for (const auto& [id, request] : requests_) {
+    const auto it = std::lower_bound(
+        request.owed.begin(), request.owed.end(), root,
+        [](const Request::Owed& owed, const Root& sought) { return owed.root < sought; });
+    if (it != request.owed.end() && it->root == root && !it->came) return &request;
+  }
+  return nullptr;
+}
+
 void RequestTable::progress(Request& request, MonoTime now) {
   request.progress_at = now + limits_.progress_deadline;
 }

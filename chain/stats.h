@@ -98,6 +98,13 @@ struct Stats {
   uint64_t serves_throttled = 0;  // turns in which a token bucket was empty
   uint64_t serves_cut = 0;        // Limits::serve_bytes
 
+  // The store.
+  uint64_t persists = 0;
+  uint64_t persisted = 0;         // acknowledged
+  uint64_t persist_failures = 0;  // told by the store; it tries again
+  uint64_t persist_pauses = 0;    // turns in which imports waited for it
+  uint64_t restored = 0;          // blocks taken from it at the start
+
   uint64_t tree_pruned = 0;
   uint64_t store_evicted = 0;
   uint64_t events_refused = 0;     // Limits::commands

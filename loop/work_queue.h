@@ -67,6 +67,18 @@ class WorkQueue {
 
   // True: sleep until woken before end_take().
   bool begin_take() { return jobs_.fetch_add(-1, std::memory_order::acq_rel) <= 0; }
+  // Without sleeping: a job if there is one, in place of both others.
+  std::optional<Job> try_take() {
+    int64_t jobs = jobs_.load(std::memory_order::relaxed);
+    do {
+      if (jobs <= 0) return std::nullopt;
+    } while (!jobs_.compare_exchange_weak(jobs, jobs - 1, std::memory_order::acq_rel,
+                                          std::memory_order::relaxed));
+    std::optional<Job> job = end_take();
+    // Closed: what says so is for begin_take(), once for each consumer.
+    if (!job) jobs_.fetch_add(1, std::memory_order::release);
+    return job;
+  }
   // A job; nothing once closed.
   std::optional<Job> end_take() {
     if (closed_.load(std::memory_order::acquire)) return std::nullopt;

@@ -59,6 +59,7 @@ void Core::end_of_turn(Now now) {
   if (collected) collect();
   send();
   submit();
+  persist();
   publish(now);
   if (!ready()) ++stats_.pauses;
   if (!collected && ready()) reactor_.post(again_);
@@ -106,6 +107,19 @@ void Core::submit() {
       return;
     }
     jobs_.pop_front();
+  }
+}
+
+// As submit(): an acknowledgement brings us here again. At most Limits::persists_in_flight wait.
+void Core::persist() {
+  if (store_ == nullptr) return;
+  for (chain::Persist& persist : chain_.take_persists()) persists_.push_back(std::move(persist));
+  while (!persists_.empty()) {
+    if (store_->push(std::move(persists_.front())) == PushResult::full) {
+      ++stats_.persists_requeued;
+      return;
+    }
+    persists_.pop_front();
   }
 }
 

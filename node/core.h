@@ -26,7 +26,7 @@ class CoreObserver {
 struct CoreOptions {
   // The least time between two snapshots; one is published when something happened since the last.
   Duration snapshot_interval = milliseconds(100);
-  chain::SnapshotLimits snapshot;
+  chain::SnapshotLimits snapshot{};
 };
 
 struct CoreStats {
@@ -34,8 +34,9 @@ struct CoreStats {
   uint64_t commands = 0;
   uint64_t commands_requeued = 0;  // the network's inbox was full
   uint64_t outbox_peak = 0;
-  uint64_t pauses = 0;         // turns that ended without room for events
-  uint64_t jobs_requeued = 0;  // the worker pool was full
+  uint64_t pauses = 0;             // turns that ended without room for events
+  uint64_t jobs_requeued = 0;      // the worker pool was full
+  uint64_t persists_requeued = 0;  // the store's queue was full
   uint64_t snapshots = 0;
   uint64_t snapshots_skipped = 0;  // readers held all the others
 };
@@ -57,6 +58,8 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   // Where ImportBlock goes, in the mode ChainConfig::Import::ask; without it, to the network port.
   // Before the first turn.
   void set_workers(WorkPort& workers) { workers_ = &workers; }
+  // Where Persist goes; the chain's configuration must ask for it. Before the first turn.
+  void set_store(StorePort& store) { store_ = &store; }
   // From the inbox, or from a network on the same reactor.
   void on_message(chain::Event& event) override;
   // While kOutboxLimit commands wait for the network, events stay in the inbox: what is out of
@@ -82,6 +85,7 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   bool observe(const chain::Command& command);
   void send();
   void submit();
+  void persist();
   void publish(Now now);
 
   Reactor& reactor_;
@@ -89,8 +93,10 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   const CoreOptions options_;
   NetworkPort* network_ = nullptr;
   WorkPort* workers_ = nullptr;
+  StorePort* store_ = nullptr;
   chain::Chain chain_;
   std::deque<chain::Command> outbox_;    // in order; what the network had no room for yet
+  std::deque<chain::Persist> persists_;  // in order; what the store had no room for yet
   std::deque<chain::ImportBlock> jobs_;  // in order; what the pool had no room for yet
   Snapshots snapshots_;
   uint64_t sequence_ = 0;  // of the last snapshot

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "chain/commands.h"
 #include "chain/events.h"
+#include "chain/store.h"
 #include "loop/inbox.h"
 
 namespace beamline::node {
@@ -44,6 +45,14 @@ class WorkPort {
   virtual ~WorkPort() = default;
   // Unless `ok`, the job is as it was: the core keeps it and tries again in its next turn.
   virtual PushResult submit(chain::ImportBlock&& job) = 0;
+};
+
+// The thread that may wait for a disk. Called on the core's thread; answered by Persisted.
+class StorePort {
+ public:
+  virtual ~StorePort() = default;
+  // Unless `ok`, the Persist is as it was: the core keeps it and tries again in its next turn.
+  virtual PushResult push(chain::Persist&& persist) = 0;
 };
 
 }  // namespace beamline::node

@@ -78,23 +78,45 @@ void NetworkProgram::end_of_turn(Now) {
 // ---- The core
 
 Status CoreProgram::on_start(Reactor& reactor) {
+  // A reactor has one inbox, and without a network thread it is the network's.
+  if (!options_.network_thread && (options_.client != nullptr || options_.store != nullptr)) {
+    return local_error(Code::not_supported, "client or store without a network thread");
+  }
   chain::ChainConfig config = chain_config(options_.spec);
+  const chain::BlockInfo anchor = config.anchor;
   if (options_.client != nullptr) config.import = chain::ChainConfig::Import::ask;
+  std::vector<chain::StoredBlock> blocks;
+  if (options_.store != nullptr) {
+    auto found = options_.store->open(anchor);
+    if (!found) return std::unexpected(found.error());
+    config.persist = true;
+    config.anchor = std::move(found->anchor.block);
+    blocks = std::move(found->blocks);
+  }
   core_ = std::make_unique<Core>(reactor, std::move(config), observer_, options_.core);
   snapshots_ = core_->snapshots();
-  if (options_.network_thread) {
-    inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
-    network_port_ = InboxNetworkPort::make(network_.gate(), options_.network_link_nodes);
-    if (network_port_ == nullptr) return local_error(Code::closed, "network");
-    core_->set_network(*network_port_);
-    if (options_.client == nullptr) return {};
-    core_->set_workers(workers_);
-    return workers_.start(options_.workers, inbox_->gate(), *options_.client);
+  if (Status restored = core_->chain().restore(std::move(blocks)); !restored) return restored;
+  return options_.network_thread ? start_apart(reactor, anchor) : start_joined(reactor);
+}
+
+Status CoreProgram::start_apart(Reactor& reactor, const chain::BlockInfo& anchor) {
+  inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
+  network_port_ = InboxNetworkPort::make(network_.gate(), options_.network_link_nodes);
+  if (network_port_ == nullptr) return local_error(Code::closed, "network");
+  core_->set_network(*network_port_);
+  const CoreInbox::Gate gate = inbox_->gate();
+  if (options_.store != nullptr) {
+    core_->set_store(store_thread_);
+    const Status started =
+        store_thread_.start(options_.store_thread, gate, *options_.store, anchor);
+    if (!started) return started;
   }
-  // A reactor has one inbox, and here it is the network's.
-  if (options_.client != nullptr) {
-    return local_error(Code::not_supported, "client without a network thread");
-  }
+  if (options_.client == nullptr) return {};
+  core_->set_workers(workers_);
+  return workers_.start(options_.workers, gate, *options_.client);
+}
+
+Status CoreProgram::start_joined(Reactor& reactor) {
   if (Status started = network_.on_start(reactor); !started) return started;
   direct_core_.set_core(*core_);
   core_->set_network(direct_network_);
@@ -105,6 +127,7 @@ Status CoreProgram::on_start(Reactor& reactor) {
 
 void CoreProgram::on_stop(Reactor& reactor) {
   workers_.stop();
+  store_thread_.stop();
   if (!options_.network_thread) network_.on_stop(reactor);
   inbox_.reset();
   if (core_ != nullptr) stats_ = core_->chain().stats();

@@ -15,6 +15,7 @@
 #include "loop/reactor_thread.h"
 #include "node/links.h"
 #include "node/peer_finder.h"
+#include "node/store_thread.h"
 #include "node/worker_pool.h"
 
 namespace beamline::node {
@@ -33,6 +34,10 @@ struct NodeOptions {
   // taken. Needs the network thread. Outlives the node.
   BlockClient* client = nullptr;
   WorkerPoolOptions workers;
+  // Where the chain is kept; null: nowhere. Opened when the node starts, which begins with what it
+  // holds, and then written by a thread of its own. Needs the network thread. Outlives the node.
+  chain::Store* store = nullptr;
+  StoreThreadOptions store_thread;
 };
 
 // How starting the network went; written by its thread.
@@ -102,6 +107,9 @@ class CoreProgram final : public ReactorProgram {
   const chain::Stats& stats() const { return stats_; }
 
  private:
+  Status start_apart(Reactor& reactor, const chain::BlockInfo& anchor);
+  Status start_joined(Reactor& reactor);
+
   const NodeOptions& options_;
   NetworkProgram& network_;
   CoreObserver& observer_;
@@ -109,6 +117,7 @@ class CoreProgram final : public ReactorProgram {
   std::unique_ptr<InboxPort<chain::Event>> inbox_;
   std::unique_ptr<InboxNetworkPort> network_port_;
   WorkerPool workers_;
+  StoreThread store_thread_;
   DirectCorePort direct_core_;
   DirectNetworkPort direct_network_;
   Snapshots::Reader snapshots_;

@@ -90,7 +90,7 @@ void WorkerPool::body(CoreInbox::Producer& results) {
     if (queue_->begin_take()) sleep();
     const std::optional<chain::ImportBlock> job = queue_->end_take();
     if (!job) return;
-    chain::Event result = chain::ImportVerdict{job->import, run(*job)};
+    chain::Event result = run(*job);
     while (results.try_push(kResult, std::move(result)) == PushResult::full) {
       postponed_.fetch_add(1, std::memory_order_relaxed);
       if (stopping_.load(std::memory_order_acquire)) return;
@@ -100,15 +100,17 @@ void WorkerPool::body(CoreInbox::Producer& results) {
   }
 }
 
-chain::Verdict WorkerPool::run(const chain::ImportBlock& job) {
+chain::ImportVerdict WorkerPool::run(const chain::ImportBlock& job) {
+  chain::ImportVerdict result;
   try {
-    const chain::Verdict verified = client_->verify(job.block, job.origin);
-    if (verified != chain::Verdict::valid) return verified;
-    return client_->import(job.block, job.origin);
+    result.verdict = client_->verify(job.block, job.origin);
+    if (result.verdict == chain::Verdict::valid) result = client_->import(job.block, job.origin);
   } catch (...) {
     threw_.fetch_add(1, std::memory_order_relaxed);
-    return chain::Verdict::try_again;
+    result.verdict = chain::Verdict::try_again;
   }
+  result.import = job.import;
+  return result;
 }
 
 WorkerPoolStats WorkerPool::stats() const {

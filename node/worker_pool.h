@@ -28,8 +28,9 @@ class BlockClient {
   virtual ~BlockClient() = default;
   // What needs no state but the validators': signatures, proofs.
   virtual chain::Verdict verify(const chain::BlockInfo& block, chain::Origin origin) = 0;
-  // The state transition. Its parent was imported before; called after verify() said valid.
-  virtual chain::Verdict import(const chain::BlockInfo& block, chain::Origin origin) = 0;
+  // The state transition. Its parent was imported before; called after verify() said valid. Of the
+  // answer everything but the id.
+  virtual chain::ImportVerdict import(const chain::BlockInfo& block, chain::Origin origin) = 0;
 };
 
 struct WorkerPoolOptions {
@@ -73,7 +74,7 @@ class WorkerPool final : public WorkPort {
     std::thread thread;
   };
   void body(CoreInbox::Producer& results);
-  chain::Verdict run(const chain::ImportBlock& job);
+  chain::ImportVerdict run(const chain::ImportBlock& job);
   void sleep() const;
   void wake(uint64_t workers) const;
 
