@@ -50,7 +50,8 @@ RangeSync::Window* RangeSync::next(MonoTime now, bool crowded) {
   if (!active() || in_flight_ >= limits_.windows_in_flight) return nullptr;
   const Slot low = lowest();
   for (auto& [start, window] : windows_) {
-    if (crowded && start != low) return nullptr;
+    // (Below it there may be a segment that was planned later: that one is next.)
+    if (crowded && start != low) break;
     if (window.request == 0 && window.ready_at <= now) return &window;
   }
   if (segments_.empty()) return nullptr;

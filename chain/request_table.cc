@@ -96,6 +96,7 @@ Request* RequestTable::find(RequestId id) {
 
 const Request* RequestTable::owing(const Root& root) const {
   for (const auto& [id, request] : requests_) {
+    if (request.kind != Request::Kind::by_root) continue;
     const auto it = std::lower_bound(
         request.owed.begin(), request.owed.end(), root,
         [](const Request::Owed& owed, const Root& sought) { return owed.root < sought; });

@@ -64,7 +64,7 @@ class RequestTable {
   Request& add_by_range(PeerHandle peer, Slot start, uint64_t count, MonoTime now);
   // Null if it is over, or was never made.
   Request* find(RequestId id);
-  // The request that still has to bring this root; null if there is none.
+  // The request by root that still has to bring it; null if there is none.
   const Request* owing(const Root& root) const;
   // Live: the progress deadline starts anew.
   void progress(Request& request, MonoTime now);

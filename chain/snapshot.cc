@@ -60,6 +60,7 @@ Snapshot::Queues count_queues(const Chain& chain) {
   queues.connected = cache.count(State::connected);
   queues.ready = cache.count(State::ready);
   queues.importing = cache.count(State::importing);
+  queues.data = cache.count(State::data);
   queues.delayed = cache.count(State::delayed);
   queues.future_blocks = chain.future_blocks();
   for (const auto& [root, wanted] : chain.pending().roots()) {

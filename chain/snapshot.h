@@ -69,6 +69,7 @@ struct Snapshot {
     uint64_t ready = 0;
     uint64_t importing = 0;
     uint64_t delayed = 0;
+    uint64_t data = 0;  // waiting for their blobs or columns
     uint64_t future_blocks = 0;
     uint64_t pending_roots = 0;
     uint64_t pending_in_flight = 0;

@@ -145,5 +145,22 @@ TEST(Gap, AForkIsWalkedByRoot) {
   EXPECT_EQ(sim.chain.stats().reorgs, 1u);
 }
 
+// Found by event injection: the cache was half full of orphans, a window waited for its retry, and
+// what was planned below it was never asked for.
+TEST(Gap, ACrowdedCacheStillFetchesWhatLiesBelowAWaitingWindow) {
+  const Limits limits;
+  RangeSync range(limits);
+  const MonoTime now{1};
+  range.plan({{20, 30}});
+  RangeSync::Window* high = range.next(now, false);
+  ASSERT_NE(high, nullptr);
+  range.sent(*high, 1, kPeerA);
+  range.again(*high, 20, now + seconds(1));
+  range.plan({{5, 10}});
+  RangeSync::Window* low = range.next(now, true);
+  ASSERT_NE(low, nullptr);
+  EXPECT_EQ(low->start, 5u);
+}
+
 }  // namespace
 }  // namespace beamline::chain

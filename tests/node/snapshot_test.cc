@@ -35,7 +35,7 @@ void expect_one_state(const Snapshot& seen) {
   ASSERT_EQ(charges, seen.stats.charges);
   ASSERT_EQ(seen.queues.cached_blocks, seen.queues.orphans + seen.queues.connected +
                                            seen.queues.ready + seen.queues.importing +
-                                           seen.queues.delayed);
+                                           seen.queues.delayed + seen.queues.data);
 }
 
 TEST(Snapshot, FourReadersUnderAFloodOneOfThemSlowSeeOneStateEach) {
