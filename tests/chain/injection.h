@@ -1,0 +1,94 @@
+// Event injection: bytes become what peers, the client's workers, the store and the clocks do to
+// one whole chain, in any order. Beside it stands a model as simple as can be: the blocks that are,
+// those that were imported, and a brute-force head. What does not hold is a failed check.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/rng.h"
+#include "chain/sim_store.h"
+#include "tests/chain/blocks.h"
+
+namespace beamline::chain::testing {
+
+class Injection {
+ public:
+  explicit Injection(Bytes steps);
+  // Takes all steps, then heals the network and waits until the head is reached.
+  void run();
+
+  struct Tally {
+    uint64_t imported = 0, requests = 0, chunks = 0, verdicts = 0, crashes = 0, reorgs = 0;
+    Tally& operator+=(const Tally& more);
+  };
+  const Tally& tally() const { return tally_; }
+
+ private:
+  struct Open {
+    PeerHandle peer;
+    bool range = false;
+    std::vector<Root> roots;
+    Slot start = 0;
+    uint64_t count = 0;
+    size_t next = 0;
+  };
+  struct Made {
+    BlockInfo block;
+    bool valid = true;  // it and all its ancestors
+  };
+
+  uint8_t byte();
+  void step(uint8_t what);
+  void step_of_peers(uint8_t what);
+  void step_of_requests(uint8_t what);
+  void step_of_clocks(uint8_t what);
+  void give(Event event);
+  void turn();
+  void carry_out(const Command& command);
+  void check();
+  void check_roots();
+  void crash();
+  void acknowledge();
+  void explain(const BlockInfo& goal) const;
+  void heal();
+  bool serve_all();
+
+  const BlockInfo& make(bool valid);
+  BlockInfo forged(const BlockInfo& block) const;
+  const BlockInfo& any_block();
+  PeerHandle any_peer();
+  Open* any_request(RequestId& id);
+  std::vector<Root> chain_of(const Root& tip) const;
+  BlockInfo best() const;
+  ChainConfig config() const;
+
+  Bytes steps_;
+  size_t at_ = 0;
+  Rng rng_;
+  Now now_{MonoTime{1'000'000'000}, WallTime::from_unix(40)};
+  SimStore store_;
+  std::optional<Chain> chain_;
+  std::vector<Persist> written_;  // and not synced
+  BlockInfo anchor_ = make_genesis();
+
+  std::vector<Made> made_;
+  std::map<Root, size_t> by_root_;
+  std::set<std::pair<Slot, Root>> imported_;
+  std::set<Root> acknowledged_;
+  std::map<uint32_t, uint32_t> generations_;
+  std::set<PeerHandle> up_;
+  std::map<RequestId, Open> open_;
+  std::map<ImportId, BlockInfo> imports_;
+  std::set<VerdictId> owed_;
+  std::set<std::pair<PeerHandle, ServeId>> serves_;
+  VerdictId next_verdict_ = 1;
+  ServeId next_serve_ = 1;
+  uint64_t salt_ = 0;
+  Tally tally_;
+};
+
+}  // namespace beamline::chain::testing
