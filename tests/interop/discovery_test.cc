@@ -256,6 +256,57 @@ TEST_F(DiscoveryInterop, Discv5WeMakeASessionWithAPeerTalkAndSeeItsRecordUpdate)
   EXPECT_GT(contact()->record.seq, record->seq());
 }
 
+// The node of a real deneb to fulu chain, with all the keys that a beacon node's record has. We
+// bond with one that is our bootnode; another, whose bootnode we are, bonds with us and finds the
+// first.
+TEST_F(DiscoveryInterop, Discv5FuluNodesBondInBothRolesAndFindEachOtherThroughUs) {
+  if (!install("fuluchain")) GTEST_SKIP() << "the fulu chain's node could not be installed";
+  const auto fulu = [&](const std::string& name, int number, std::vector<std::string> more) {
+    const std::string udp = std::to_string(port(number));
+    std::vector<std::string> arguments = {folder_ + "/node",
+                                          "--import",
+                                          folder_ + "/poly.mjs",
+                                          folder_ + "/fulu-node.mjs",
+                                          "--port",
+                                          udp,
+                                          "--udp",
+                                          udp,
+                                          "--history",
+                                          "2",
+                                          "--validators",
+                                          "8",
+                                          "--blobs",
+                                          "0",
+                                          "--seconds",
+                                          "200"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(name, std::move(arguments));
+  };
+  const auto node = fulu("node", 1, {});
+  ASSERT_TRUE(eventually(120s, [&] { return !events(*node, "enr").empty(); })) << node->text();
+  const std::string enr = events(*node, "enr").front()["enr"];
+  const auto record = Enr::parse_text(enr);
+  ASSERT_TRUE(record);
+  Live live(port(0));
+  ASSERT_TRUE(live.service->add_bootnode(*record, clock_now()));
+  const auto contact = [&] { return live.service->contacts().table.find(record->node_id()); };
+  ASSERT_TRUE(eventually(30s, [&] { return contact() != nullptr && contact()->live; }, &live));
+  EXPECT_NE(contact()->record.fork, 0u);  // of its `eth2` key
+  const auto other = fulu("other", 2, {"--boot", live.service->record().to_text()});
+  const std::string wanted = id_of(enr);
+  const auto found = [&] {
+    for (const char* event : {"discovered", "enrAdded"}) {
+      for (const Json& one : events(*other, event)) {
+        if (id_of(one["enr"].get<std::string>()) == wanted) return true;
+      }
+    }
+    return false;
+  };
+  EXPECT_TRUE(eventually(120s, found, &live)) << other->text();
+  EXPECT_GE(live.service->v5().stats().handshakes_accepted, 1u);  // it came to us
+  EXPECT_GE(live.service->v5().stats().whoareyou_accepted, 1u);   // and we went to the first
+}
+
 TEST_F(DiscoveryInterop, Discv4TablesBondAndFindEachOtherThroughUs) {
   if (!install("devp2p")) GTEST_SKIP() << "the devp2p peer could not be installed (see above)";
   const auto boot = discover("boot", 0, {});
