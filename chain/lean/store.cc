@@ -233,6 +233,7 @@ void Store::prune(std::vector<Root>& removed) {
   const size_t before = removed.size();
   const auto remove = [&](Id id) { removed.push_back(array_.root(id)); };
   for (Id id = floor; id != ProtoArray::kNone; id = array_.parent(id)) kept[array_.at(id)] = true;
+  remember_cut_heads(kept);
   for (Id id = array_.first(); id < array_.end(); ++id) {
     if (array_.live(id) && !kept[array_.at(id)]) array_.remove(id, remove);
   }

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <vector>
@@ -184,6 +185,8 @@ class Store {
   void update_finalized();
   void prune_votes();
   bool is_stale(const LeanAttestationData& data) const;
+  void remember_cut_heads(const std::vector<bool>& kept);
+  void forget_cut_heads();
   void lead_with(std::span<const Vote> votes);
   void make_room_for_counted(size_t votes);
   bool put(ProofPool& pool, const Vote& vote, const Proof& proof, uint64_t& bytes);
@@ -197,6 +200,8 @@ class Store {
   Id head_ = 0;
   LeanCheckpoint safe_target_;
   LeanCheckpoint floor_;
+  // Of votes that are kept, whose head was pruned: where its branch left what is kept.
+  std::map<Root, LeanCheckpoint> cut_heads_;
   LeanCheckpoint latest_justified_;
   LeanCheckpoint latest_finalized_;
   SignaturePool signatures_;

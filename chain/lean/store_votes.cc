@@ -180,7 +180,48 @@ void Store::accept_votes() {
 
 // A vote whose head is not above the finalised block, on its chain, can never count again.
 bool Store::is_stale(const LeanAttestationData& data) const {
-  return data.head.slot <= latest_finalized_.slot || !is_ancestor(latest_finalized_, data.head);
+  if (data.head.slot <= latest_finalized_.slot) return true;
+  // While finality is back below where a pruned branch left, its votes are still their validators'
+  // latest: they keep older ones from counting.
+  const auto cut = cut_heads_.find(data.head.root);
+  return !is_ancestor(latest_finalized_, cut == cut_heads_.end() ? data.head : cut->second);
+}
+
+void Store::remember_cut_heads(const std::vector<bool>& kept) {
+  // The last of its branch that stays; nothing where it stays itself, or was gone before.
+  const auto last_kept = [&](const Root& root) -> std::optional<LeanCheckpoint> {
+    Id id = known(root);
+    if (id == ProtoArray::kNone || kept[array_.at(id)]) return std::nullopt;
+    while (id != ProtoArray::kNone && !kept[array_.at(id)]) id = array_.parent(id);
+    if (id == ProtoArray::kNone) return std::nullopt;
+    return LeanCheckpoint{.root = array_.root(id), .slot = array_.slot(id)};
+  };
+  for (auto& [head, point] : cut_heads_) point = last_kept(point.root).value_or(point);
+  const auto look = [&](const auto& pool) {
+    for (const auto& [place, entry] : pool.entries()) {
+      const Root& head = entry.vote.data.head.root;
+      if (const auto point = last_kept(head)) cut_heads_[head] = *point;
+    }
+  };
+  look(signatures_);
+  look(new_proofs_);
+  look(known_proofs_);
+}
+
+// Those that no vote names any more.
+void Store::forget_cut_heads() {
+  if (cut_heads_.empty()) return;
+  std::map<Root, LeanCheckpoint> named;
+  const auto look = [&](const auto& pool) {
+    for (const auto& [place, entry] : pool.entries()) {
+      const auto cut = cut_heads_.find(entry.vote.data.head.root);
+      if (cut != cut_heads_.end()) named.insert(*cut);
+    }
+  };
+  look(signatures_);
+  look(new_proofs_);
+  look(known_proofs_);
+  cut_heads_ = std::move(named);
 }
 
 void Store::prune_votes() {
@@ -188,6 +229,7 @@ void Store::prune_votes() {
   stats_.votes_pruned += signatures_.erase_if(stale);
   stats_.votes_pruned += new_proofs_.erase_if(stale);
   stats_.votes_pruned += known_proofs_.erase_if(stale);
+  forget_cut_heads();
   count_bytes();
 }
 
