@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>
 
+#include "base/poison.h"
 #include "tests/loop/ring_fixture.h"
 
 namespace beamline {
@@ -30,6 +31,20 @@ TEST(BufferPoolTest, ALeaseGoesBackOnceHoweverItMoves) {
   ASSERT_EQ(pool.returned().size(), 1u);
   EXPECT_EQ(pool.returned()[0], 2);
 }
+
+#ifdef BL_ASAN
+// Who reads a buffer that was given back is caught in the act.
+TEST(BufferPoolTest, AReturnedBufferIsPoisoned) {
+  BufferPool pool(1, 2, 64);
+  pool.clear_returned();
+  const uint8_t* bytes = pool.address(1);
+  EXPECT_NE(__asan_address_is_poisoned(bytes), 0);
+  Lease lease = pool.lease(1, 0, 64);
+  EXPECT_EQ(__asan_address_is_poisoned(bytes + 63), 0);
+  lease.reset();
+  EXPECT_NE(__asan_address_is_poisoned(bytes), 0);
+}
+#endif
 
 TEST(BufferPoolTest, AnEmptyDatagramHoldsItsBuffer) {
   BufferPool pool(1, 1, 64);

@@ -614,5 +614,19 @@ TEST_F(InboxDeathTest, APushBeforeTheChainWasCommitted) {
   EXPECT_DEATH(push(producer, 2), "staged");
 }
 
+#ifdef BL_ASAN
+// The memory of a message that came home belongs to nobody until the next push.
+TEST_F(InboxTest, ASpentNodeIsPoisoned) {
+  auto producer = make_producer(inbox, {{.nodes = 4}});
+  const int* seen = nullptr;
+  EXPECT_EQ(push(producer, 7), PushResult::ok);
+  inbox.drain(10, [&](int& message) { seen = &message; });
+  ASSERT_NE(seen, nullptr);
+  inbox.return_spent();
+  producer.reclaim();
+  EXPECT_NE(__asan_address_is_poisoned(seen), 0);
+}
+#endif
+
 }  // namespace
 }  // namespace beamline

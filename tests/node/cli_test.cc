@@ -147,5 +147,17 @@ TEST(ProgramTest, EchoNamesAPortThatIsInUse) {
       << outcome.output;
 }
 
+// The program has mimalloc in place of malloc, but for sanitizers, which bring theirs.
+TEST(ProgramTest, UsesMimallocWhereNoSanitizerIsOn) {
+#if defined(BEAMLINE_SANITIZED)
+  constexpr bool kExpected = false;
+#else
+  constexpr bool kExpected = true;
+#endif
+  const Outcome needed = run_line("readelf -d " BEAMLINE_PROGRAM);
+  ASSERT_EQ(needed.status, 0) << needed.output;
+  EXPECT_EQ(needed.output.find("libmimalloc") != std::string::npos, kExpected) << needed.output;
+}
+
 }  // namespace
 }  // namespace beamline
