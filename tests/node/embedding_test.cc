@@ -136,6 +136,17 @@ TEST_F(Embedding, SymbolsAreThoseOfTheListAndInTheHeader) {
   }
 }
 
+// Against the library of the last release, where BEAMLINE_ABI_BASELINE names it.
+TEST_F(Embedding, AbidiffFindsNoIncompatibleChange) {
+  if (!has("abidiff")) GTEST_SKIP() << "abidiff (package abigail-tools) is not installed";
+  const char* baseline = std::getenv("BEAMLINE_ABI_BASELINE");
+  if (baseline == nullptr)
+    GTEST_SKIP() << "no release to compare with: BEAMLINE_ABI_BASELINE is not set";
+  const Outcome compared = run("abidiff --no-added-syms " + std::string(baseline) + " " + kLibrary);
+  // Bit 3: an incompatible change.
+  EXPECT_EQ(compared.status & 8, 0) << compared.output;
+}
+
 TEST_F(Embedding, LibraryNeedsNothingButTheRuntimesOfCAndCpp) {
   const Outcome needed =
       run("readelf -d " + kLibrary + " | sed -n 's/.*NEEDED.*\\[\\(.*\\)\\]/\\1/p'");
