@@ -125,7 +125,7 @@ class CallbackClient final : public BlockClient {
         import_(options.import_block),
         context_(options.worker_context) {}
   chain::Verdict verify(const chain::BlockInfo& block, chain::Origin) override;
-  chain::Verdict import(const chain::BlockInfo& block, chain::Origin) override;
+  chain::ImportVerdict import(const chain::BlockInfo& block, chain::Origin) override;
 
  private:
   using Callback = uint32_t (*)(void* context, const bl_block* block);

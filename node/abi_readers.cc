@@ -24,8 +24,10 @@ chain::Verdict CallbackClient::verify(const chain::BlockInfo& block, chain::Orig
   return call(verify_, block);
 }
 
-chain::Verdict CallbackClient::import(const chain::BlockInfo& block, chain::Origin) {
-  return import_ == nullptr ? chain::Verdict::valid : call(import_, block);
+chain::ImportVerdict CallbackClient::import(const chain::BlockInfo& block, chain::Origin) {
+  chain::ImportVerdict result;
+  if (import_ != nullptr) result.verdict = call(import_, block);
+  return result;
 }
 
 }  // namespace beamline::node::abi
