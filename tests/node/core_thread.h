@@ -11,6 +11,7 @@
 #include "loop/ring.h"
 #include "node/core.h"
 #include "node/links.h"
+#include "node/store_thread.h"
 #include "node/worker_pool.h"
 #include "tests/chain/blocks.h"
 
@@ -19,8 +20,8 @@ namespace beamline::node {
 class CoreThread final : public ReactorProgram, public CoreObserver, public NetworkPort {
  public:
   explicit CoreThread(CoreOptions options = {}, BlockClient* client = nullptr,
-                      WorkerPoolOptions workers = {})
-      : options_(options), client_(client), worker_options_(workers) {}
+                      WorkerPoolOptions workers = {}, chain::Store* store = nullptr)
+      : options_(options), client_(client), worker_options_(workers), store_(store) {}
   ~CoreThread() override { stop(); }
 
   Status start() {
@@ -69,17 +70,35 @@ class CoreThread final : public ReactorProgram, public CoreObserver, public Netw
   // After stop().
   CoreStats core_stats;
   WorkerPoolStats worker_stats;
+  StoreThreadStats store_stats;
   chain::Stats chain_stats;
 
   Status on_start(Reactor& reactor) override {
     core_thread = std::this_thread::get_id();
     chain::ChainConfig config = chain::testing::make_config();
     if (client_ != nullptr) config.import = chain::ChainConfig::Import::ask;
+    std::vector<chain::StoredBlock> blocks;
+    const chain::BlockInfo anchor = config.anchor;
+    if (store_ != nullptr) {
+      auto found = store_->open(anchor);
+      if (!found) return std::unexpected(found.error());
+      config.persist = true;
+      config.anchor = std::move(found->anchor.block);
+      blocks = std::move(found->blocks);
+    }
     core_ = std::make_unique<Core>(reactor, std::move(config), *this, options_);
+    if (Status restored = core_->chain().restore(std::move(blocks)); !restored) return restored;
     core_->set_network(*this);
     inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
     gate_ = inbox_->gate();
     reader_ = core_->snapshots();
+    if (store_ != nullptr) {
+      core_->set_store(store_thread_);
+      const StoreThreadOptions options{.retry_first = milliseconds(1)};
+      if (Status started = store_thread_.start(options, *gate_, *store_, anchor); !started) {
+        return started;
+      }
+    }
     if (client_ == nullptr) return {};
     core_->set_workers(workers_);
     return workers_.start(worker_options_, *gate_, *client_);
@@ -87,6 +106,8 @@ class CoreThread final : public ReactorProgram, public CoreObserver, public Netw
   void on_stop(Reactor&) override {
     workers_.stop();
     worker_stats = workers_.stats();
+    store_thread_.stop();
+    store_stats = store_thread_.stats();
     inbox_.reset();
     if (core_ == nullptr) return;
     core_stats = core_->stats();
@@ -108,6 +129,8 @@ class CoreThread final : public ReactorProgram, public CoreObserver, public Netw
   const CoreOptions options_;
   BlockClient* client_;
   const WorkerPoolOptions worker_options_;
+  chain::Store* store_;
+  StoreThread store_thread_;
   ReactorThread thread_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<InboxPort<chain::Event>> inbox_;
