@@ -65,7 +65,7 @@ BEAMLINE_NO_INSTALL=1: $(packages_of "$@" | tr '\n' ' ')"
 configure() {
   local preset=$1 directory=$2 stamp fresh=()
   stamp=$PWD$'\n'$(find . -path ./build -prune -o -path ./.git -prune -o \
-    \( -name CMakeLists.txt -o -name '*.cmake' \) -print | sort)$'\n'$(cksum CMakePresets.json)
+    \( -name CMakeLists.txt -o -name '*.cmake' \) -print | sort)$'\n'$(cksum CMakePresets.json)$'\n'${BEAMLINE_UNITY:-OFF}
   if [[ -f $directory/build.ninja && -f $directory/.configured &&
     $(<"$directory/.configured") == "$stamp" ]]; then
     return 0
@@ -74,7 +74,8 @@ configure() {
   if [[ -f $directory/.configured && $(head -n 1 "$directory/.configured") != "$PWD" ]]; then
     fresh=(--fresh)
   fi
-  step "configure $preset" cmake --preset "$preset" "${fresh[@]}"
+  step "configure $preset" cmake --preset "$preset" "${fresh[@]}" \
+    -D BEAMLINE_UNITY="${BEAMLINE_UNITY:-OFF}"
   printf '%s\n' "$stamp" >"$directory/.configured"
 }
 

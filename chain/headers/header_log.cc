@@ -16,8 +16,6 @@ constexpr size_t kEntrySize = Hash256::kSize + 2;
 constexpr uint32_t kMaxPayload = HeaderLog::kMaxBatch * (kEntrySize + UINT16_MAX);
 constexpr size_t kSearchStep = 1u << 20;
 
-enum class Kind : uint8_t { batch = 1, rewind = 2, checkpoint = 3 };
-
 template <class T>
 void put(uint8_t* to, T value) {
   for (size_t i = 0; i < sizeof(T); ++i) to[i] = static_cast<uint8_t>(value >> (8 * i));

@@ -84,6 +84,7 @@ class HeaderLog {
     uint32_t payload = 0;
     uint64_t offset = 0;  // of the frame
   };
+  enum class Kind : uint8_t { batch = 1, rewind = 2, checkpoint = 3 };
   struct Frame;
 
   HeaderLog(StoreDirectory& directory, const HeaderLogOptions& options)
