@@ -240,6 +240,7 @@ void Table::tick(Now now) {
   next_prune_ = now.mono + config_.prune_interval;
   expire_pings(now);
   prune(now);
+  keep_shares(now);
 }
 
 void Table::prune(Now) {

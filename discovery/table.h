@@ -8,7 +8,10 @@
 //  - main holds only contacts whose endpoint is proven (it answered a ping of ours there);
 //  - a live replacement means that the main list of its bucket is full;
 //  - a bucket is in the order of the last valid packet, the least recently seen first;
-//  - at most `subnet_per_bucket` contacts of a /24 in a bucket, `subnet_per_table` in all.
+//  - at most `subnet_per_bucket` contacts of a /24 in a bucket, `subnet_per_table` in all; in a
+//  table
+//    of kShareFrom contacts and more, at most a twentieth of it (what is above that, because the
+//    table was smaller or shrank, goes within kShareInterval).
 //
 // A contact is *live* when its endpoint is proven and no ping or FINDNODE has failed since. What is
 // found by id is found in both lists, and changed there.
@@ -34,6 +37,10 @@ namespace beamline::discovery {
 inline constexpr size_t kBuckets = 256;
 inline constexpr size_t kBucketSize = 16;
 inline constexpr size_t kReplacements = 10;
+// So that two /24s never hold more than a tenth of a table, however small the network is.
+inline constexpr size_t kShareFrom = 64;
+inline constexpr size_t kShare = 20;
+inline constexpr Duration kShareInterval = seconds(10);
 inline constexpr size_t kTellPerSubnet = 2;  // of one /24 in one answer
 
 struct TableConfig {
@@ -110,7 +117,7 @@ class Table {
     uint64_t replaced = 0;  // replacements that a newer one pushed out
     uint64_t marked[kFailures] = {};
     uint64_t refused_subnet_bucket = 0, refused_subnet_table = 0, refused_room = 0,
-             refused_unusable = 0, refused_candidate = 0;
+             refused_unusable = 0, refused_candidate = 0, over_share = 0;
     uint64_t pings_eviction = 0, pings_candidate = 0, pings_revalidation = 0;
     uint64_t pongs = 0, pings_failed = 0, foreign_endpoint = 0, refreshed = 0;
   };
@@ -219,6 +226,8 @@ class Table {
   Slot slot_of(const NodeId& id) const;
   Slot allocate(const NodeRecord& record, unsigned bucket);
   void release(Slot slot);
+  size_t subnet_limit() const;
+  void keep_shares(Now now);
   bool subnet_allows(uint64_t subnet, unsigned bucket, Slot self_slot);
   Inserted prove_known(Slot slot, const NodeRecord& record, Now now);
   Inserted prove_new(const NodeRecord& record, unsigned bucket, Now now);
@@ -283,6 +292,7 @@ class Table {
   size_t live_ = 0;
   size_t disposable_ = 0;
   MonoTime next_prune_;
+  MonoTime next_share_;
   MonoTime next_fast_;
   MonoTime next_slow_;
   MonoTime next_candidate_;

@@ -57,11 +57,38 @@ void Table::release(Slot slot) {
   free_.push_back(slot);
 }
 
+size_t Table::subnet_limit() const {
+  if (size() < kShareFrom) return config_.subnet_per_table;
+  const size_t share = std::max(size() / kShare, config_.subnet_per_bucket);
+  return std::min(share, config_.subnet_per_table);
+}
+
+// Replacements and thin buckets first: by bucket from the nearest, where who makes up ids sits.
+void Table::keep_shares(Now now) {
+  if (now.mono < next_share_) return;
+  next_share_ = now.mono + kShareInterval;
+  if (size() < kShareFrom) return;
+  const auto over = [&](Slot slot) {
+    return at(slot).subnet != 0 && subnets_.count(at(slot).subnet) > subnet_limit();
+  };
+  for (Bucket& bucket : buckets_) {
+    const size_t before = bucket.mains + bucket.spares;
+    for (size_t i = bucket.spares; i-- > 0;) {
+      if (over(bucket.spare[i])) drop(bucket.spare[i]);
+    }
+    for (size_t i = bucket.mains; i-- > 0;) {
+      if (over(bucket.main[i])) drop(bucket.main[i]);
+    }
+    stats_.over_share += before - bucket.mains - bucket.spares;
+    promote(bucket);
+  }
+}
+
 bool Table::subnet_allows(uint64_t subnet, unsigned bucket, Slot self_slot) {
   if (subnet == 0) return true;
   const bool counted = self_slot != kNone && at(self_slot).subnet == subnet;
   if (counted) return true;
-  if (subnets_.count(subnet) >= config_.subnet_per_table) {
+  if (subnets_.count(subnet) >= subnet_limit()) {
     ++stats_.refused_subnet_table;
     return false;
   }

@@ -21,7 +21,6 @@ PoolConfig pool_config(const SimOptions& options) {
 TableConfig table_config(const SimOptions& options) {
   TableConfig config;
   config.mark = options.mark;
-  config.subnet_per_table = options.subnet_per_table;
   return config;
 }
 
@@ -426,7 +425,8 @@ void SimNetwork::finish(Node& node) {
   if (node.below) node.longest_below = std::max(node.longest_below, clock_ - *node.below);
   const auto life = static_cast<uint64_t>(to_seconds(clock_ - node.born)) + 1;
   report_.node_seconds += life;
-  if (life > 60)
+  const bool bootnode = index_of(node.record.udp) < kBootnodes;
+  if (life > 60 && !bootnode)
     report_.most_messages_second = std::max(report_.most_messages_second, node.sent / life);
   ++report_.nodes_measured;
   report_.nodes_below_30s += node.longest_below > seconds(30);

@@ -27,7 +27,6 @@ struct SimOptions {
   uint32_t attackers = 0;            // each tells one victim a second that it is there
   Duration attack_interval = seconds(10);
   DialConfig dial{.max_peers = 24, .dial_ratio = 3};
-  size_t subnet_per_table = 10;
   bool mark = true;
   Duration check_interval = seconds(1);  // a look-up whose result is checked
   Duration warm_up = seconds(600);
@@ -38,7 +37,7 @@ struct SimReport {
   uint64_t lookups_attackers_alone = 0;  // that attackers ended: no honest node in the result
   uint64_t missed = 0;                   // of the closest, over all look-ups
   uint64_t messages = 0, bytes = 0, node_seconds = 0;
-  uint64_t most_messages_second = 0;  // of one node, averaged over its life
+  uint64_t most_messages_second = 0;  // of one node but the bootnodes, averaged over its life
   Duration longest_below{};           // below the target of connected peers, of any honest node
   uint64_t nodes_below_30s = 0;       // nodes that were below it for more than 30 s at a time
   uint64_t nodes_measured = 0;

@@ -39,8 +39,6 @@ TEST(DiscoverySim, ChurnSilenceAndEclipse) {
   if (!is_long()) {
     options.length = seconds(2400);
     options.check_interval = milliseconds(700);
-    // Tables of so small a network hold 100 contacts and not 250: the limit is scaled with them.
-    options.subnet_per_table = 4;
   }
   if (const char* seed = std::getenv("BEAMLINE_SEED")) {
     options.seed = std::strtoull(seed, nullptr, 10);

@@ -185,16 +185,19 @@ class TableModel {
     if (subnet == 0 || subnet == subnet_of(before)) return true;
     size_t in_table = 0;
     size_t in_bucket = 0;
+    size_t size = 0;
     for (const auto& [index, lists] : buckets_) {
       for (const auto* list : {&lists.main, &lists.spare}) {
         for (const Item& item : *list) {
+          ++size;
           if (subnet_of(item.udp) != subnet) continue;
           ++in_table;
           in_bucket += index == bucket;
         }
       }
     }
-    return in_table < 10 && in_bucket < 2;
+    const size_t share = size < 64 ? 10 : std::clamp<size_t>(size / 20, 2, 10);
+    return in_table < share && in_bucket < 2;
   }
 
   void answered(const NodeId& id) {

@@ -298,6 +298,20 @@ TEST_F(TableTest, IpLimitsTwoPerNetworkAndBucketTenPerTable) {
   EXPECT_EQ(table_.bucket_size(254).main, 16u);
 }
 
+TEST_F(TableTest, ANetworkHoldsAtMostATwentiethOfALargerTable) {
+  for (uint8_t host = 1; host <= 10; ++host) {
+    const NodeId id = random_id_in_bucket(self_, 240u - host, rng_);
+    EXPECT_EQ(table_.contact_proven(node(id, address(9999, host)), at({})), Inserted::main);
+  }
+  for (int i = 0; i < 90; ++i) table_.contact_proven(fresh(255 - unsigned(i % 9)), at({}));
+  ASSERT_EQ(table_.size(), 100u);
+  table_.tick(at(seconds(10)));
+  EXPECT_LE(table_.size() - 90, table_.size() / 20) << "what was more than that goes";
+  EXPECT_EQ(table_.stats().over_share, 100 - table_.size());
+  const NodeRecord another = node(random_id_in_bucket(self_, 200, rng_), address(9999, 99));
+  EXPECT_EQ(table_.contact_proven(another, at(seconds(11))), Inserted::subnet_full);
+}
+
 TEST_F(TableTest, ARemovedContactGivesItsPlaceInTheNetworkBack) {
   const NodeRecord a = node(random_id_in_bucket(self_, 255, rng_), address(5, 1));
   const NodeRecord b = node(random_id_in_bucket(self_, 255, rng_), address(5, 2));
