@@ -355,6 +355,7 @@ NodeRecord SimNetwork::attacker_near(const NodeId& target) {
 
 // An id near to the victim pings it, and answers its ping.
 void SimNetwork::attack() {
+  if (nodes_.empty()) return;  // nobody is there yet
   Node& victim = *nodes_[any_live()];
   if (!victim.silent) seen(victim, attacker_near(victim.record.id), true);
 }
