@@ -43,7 +43,11 @@ UNORDERED = r"unordered_(?:multi)?(?:map|set)"
 FORBIDDEN = [
     ("no-lock", STRICT,
      r"\b(?:std::)?(?:recursive_|shared_|timed_)*mutex\b|\bcondition_variable(?:_any)?\b"
-     r"|\b(?:lock_guard|unique_lock|scoped_lock|shared_lock)\b|\bpthread_(?:mutex|cond|rwlock)_\w+",
+     r"|\b(?:lock_guard|unique_lock|scoped_lock|shared_lock)\b"
+     r"|\b(?:counting|binary)_semaphore\b|\bstd::(?:latch|barrier)\b"
+     r"|#\s*include\s*<(?:semaphore(?:\.h)?|latch|barrier)>"
+     r"|\bsem_(?:t\b|(?:init|open|post|wait|timedwait|clockwait)\s*\()"
+     r"|\bpthread_(?:mutex|cond|rwlock|barrier|spin)_\w+",
      "a reactor never blocks"),
     ("no-atomic-shared-ptr", STRICT, r"\batomic\s*<\s*(?:std::)?shared_ptr\b",
      "it locks inside"),

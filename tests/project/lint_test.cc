@@ -26,15 +26,29 @@ std::string lines(int count, const std::string& line) {
 // A path that must not stand in this file as it is written there.
 std::string joined(const char* a, const char* b) { return std::string(a) + b; }
 
-std::vector<Sample> samples() {
+// What waits for another thread.
+std::vector<Sample> lock_samples() {
   return {
       {"Mutex", "no-lock", "loop/a.cc", "#include <atomic>\nstd::mutex m;\n", 2},
       {"MutexHeader", "no-lock", "gossip/a.h", "#include <mutex>\n", 1},
       {"ConditionVariable", "no-lock", "chain/a.h",
        "struct A {\n  std::condition_variable c;\n};\n", 2},
       {"LockGuard", "no-lock", "reqresp/a.cc", "void f() {\n  std::lock_guard g(m);\n}\n", 2},
+      {"Semaphore", "no-lock", "chain/a.h", "struct A {\n  std::counting_semaphore<4> s;\n};\n", 2},
+      {"BinarySemaphore", "no-lock", "loop/a.cc", "std::binary_semaphore s{0};\n", 1},
+      {"SemaphoreHeader", "no-lock", "crypto/a.h", "#include <semaphore>\n", 1},
+      {"PosixSemaphore", "no-lock", "codec/a.cc", "void f() { sem_wait(&s); }\n", 1},
+      {"Latch", "no-lock", "discovery/a.cc", "std::latch l(2);\n", 1},
+      {"LatchHeader", "no-lock", "rlpx/a.cc", "#include <latch>\n", 1},
+      {"Barrier", "no-lock", "libp2p/a.cc", "std::barrier b(2);\n", 1},
+      {"PthreadBarrier", "no-lock", "reqresp/a.cc", "void f() { pthread_barrier_wait(&b); }\n", 1},
       {"AtomicSharedPtr", "no-atomic-shared-ptr", "libp2p/a.h",
        "std::atomic<std::shared_ptr<int>> p;\n", 1},
+  };
+}
+
+std::vector<Sample> other_samples() {
+  return {
       {"StdFunction", "no-std-function", "codec/a.h", "std::function<void()> f;\n", 1},
       {"RandomHeader", "no-std-random", "crypto/a.cc", "#include <random>\n", 1},
       {"Distribution", "no-std-random", "gossip/a.cc", "std::uniform_int_distribution<int> d;\n",
@@ -95,6 +109,12 @@ std::vector<Sample> samples() {
   };
 }
 
+std::vector<Sample> samples() {
+  std::vector<Sample> all = lock_samples();
+  for (Sample& sample : other_samples()) all.push_back(std::move(sample));
+  return all;
+}
+
 Outcome lint(const TemporaryTree& tree) {
   return run("python3 -B " + top() + "/scripts/lint.py --root " + tree.path());
 }
@@ -139,6 +159,7 @@ TEST(Lint, PassesWhatIsAllowed) {
              "std::unordered_map<int, int> peers_;\n"
              "std::vector<int> sorted_;\n"
              "void f() {\n  for (int p : sorted_) peers_.erase(p);\n}\n");
+  tree.write("loop/order.h", "struct Order {\n  int latch, barrier, semaphore;\n};\n");
   tree.write("node/main.cc", "int main() {\n  try {\n  } catch (...) {\n  }\n}\n");
   tree.write("tests/loop/a_test.cc", "#include <mutex>\n#include <random>\n");
   tree.write("tests/loop/CMakeLists.txt", "beamline_test(test_a SOURCES a_test.cc ../b_test.cc)\n");
