@@ -188,9 +188,9 @@ class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
   }
   void on_gone(node::EthConnection& peer, const rlpx::Closed&) override {
     if (task_) task_->remove_peer(peer);
-    mark(peer, false);
+    mark(peer.connection().remote(), false);
   }
-  void on_dial_failed(const Endpoint&, const Error&) override {}
+  void on_dial_failed(const Endpoint& remote, const Error&) override { mark(remote, false); }
 
   void on_stored(const chain::HeadersStored& batch) override {
     stored_ = batch.first + batch.count - 1;
@@ -203,7 +203,7 @@ class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
     std::printf("peer %s: %s%s\n", to_string(peer.connection().remote()).c_str(),
                 chain::name(charge.fault), charge.drop ? ", dropped" : "");
     if (!charge.drop) return;
-    mark(peer, true);
+    mark(peer.connection().remote(), true);
     peer.disconnect(rlpx::DisconnectReason::useless_peer);
   }
   void on_finished(const chain::HeaderSyncFinished& end) override {
@@ -216,9 +216,10 @@ class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
   std::optional<chain::HeaderSyncFinished> finished;
 
  private:
-  void mark(node::EthConnection& peer, bool barred) {
+  // Its dial or its connection is over.
+  void mark(const Endpoint& remote, bool barred) {
     for (size_t i = 0; i < static_peers_.size(); ++i) {
-      if (static_peers_[i].tcp == peer.connection().remote()) {
+      if (static_peers_[i].tcp == remote) {
         barred_[i] = barred_[i] || barred;
         connected_[i] = false;
       }

@@ -1,5 +1,6 @@
 // `beamline serve-chain`, `headers` and `sync-report`, one program against the other, and the files
 // they read.
+#include <algorithm>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -55,11 +56,13 @@ class Headers : public ::testing::Test {
     }
     chain_file_ = tree_.write("chain.rlp", text);
   }
-  // Starts a server, and waits for its enode.
-  std::string serve() {
-    server_.emplace(std::vector<std::string>{BEAMLINE_PROGRAM, "serve-chain", chain_file_,
-                                             "--genesis", genesis_file_, "--listen", "127.0.0.1:0"},
-                    tree_.path() + "/serve.txt");
+  // Starts a server, always the same node, and waits for its enode.
+  std::string serve(const std::string& port = "0") {
+    server_.emplace(
+        std::vector<std::string>{BEAMLINE_PROGRAM, "serve-chain", chain_file_, "--genesis",
+                                 genesis_file_, "--listen", "127.0.0.1:" + port, "--identity",
+                                 tree_.path() + "/key"},
+        tree_.path() + "/serve.txt");
     for (int i = 0; i < 1000; ++i) {
       const std::string text = server_->text();
       if (text.find("blocks, head") != text.npos) return text.substr(0, text.find('\n'));
@@ -148,6 +151,22 @@ TEST_F(Headers, AKilledRunStillReportsAndIsGoneOnWith) {
   const auto synced =
       run(headers("--peer " + peer + " --head " + head() + " --full-sync-below 0 --for 60"));
   EXPECT_EQ(synced.status, 0) << synced.output;
+}
+
+TEST_F(Headers, APeerWhoseDialFailedIsDialledAgain) {
+  const std::string enode = serve();
+  server_->stop(8'000);
+  server_.reset();
+  Process waiting({BEAMLINE_PROGRAM, "headers", "--genesis", genesis_file_, "--data", data(),
+                   "--peer", enode, "--head", head(), "--full-sync-below", "0", "--for", "60"},
+                  tree_.path() + "/waiting.txt");
+  // The second line of progress comes a second after the dial was refused.
+  const auto lines = [&] { return std::ranges::count(waiting.text(), '\n'); };
+  for (int i = 0; i < 1000 && lines() < 2 && waiting.running(); ++i) run("sleep 0.02");
+  EXPECT_NE(waiting.text().find("headers 0/?"), std::string::npos) << waiting.text();
+  EXPECT_EQ(serve(enode.substr(enode.rfind(':') + 1)), enode);
+  EXPECT_EQ(waiting.wait(60'000), 0) << waiting.text();
+  EXPECT_NE(waiting.text().find("\nSynced: 3000 headers"), std::string::npos) << waiting.text();
 }
 
 // ---- Files
