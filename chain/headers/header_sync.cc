@@ -256,20 +256,20 @@ void HeaderSync::rewound(Now now, const ParentHeader& last) {
 
 void HeaderSync::flush_batch(bool all) {
   const bool last = head_run_ && tip_.number == head_run_->first && tip_.hash == head_;
-  while (batch_headers_ > 0 && (all || last || batch_headers_ >= config_.limits.batch_headers)) {
-    if (!all && storing_.size() >= config_.limits.stores_in_flight) return;
-    Batch batch{.first = batch_.front().first, .count = batch_headers_};
-    batch.last_hash = batch_.back().hashes.back();
-    for (const HeaderRun& run : batch_) {
-      for (const Bytes& encoding : run.encodings) batch.bytes += encoding.size();
-    }
-    unstored_bytes_ += batch.bytes;
-    stats_.bytes_peak = std::max(stats_.bytes_peak, unstored_bytes_);
-    storing_.push_back(batch);
-    ++stats_.batches;
-    batch_headers_ = 0;
-    commands_.push_back(StoreHeaders{std::exchange(batch_, {})});
+  if (batch_headers_ == 0) return;
+  if (!all && !last && batch_headers_ < config_.limits.batch_headers) return;
+  if (!all && storing_.size() >= config_.limits.stores_in_flight) return;
+  Batch batch{.first = batch_.front().first, .count = batch_headers_};
+  batch.last_hash = batch_.back().hashes.back();
+  for (const HeaderRun& run : batch_) {
+    for (const Bytes& encoding : run.encodings) batch.bytes += encoding.size();
   }
+  unstored_bytes_ += batch.bytes;
+  stats_.bytes_peak = std::max(stats_.bytes_peak, unstored_bytes_);
+  storing_.push_back(batch);
+  ++stats_.batches;
+  batch_headers_ = 0;
+  commands_.push_back(StoreHeaders{std::exchange(batch_, {})});
 }
 
 void HeaderSync::stored(Now now, uint64_t next) {

@@ -242,6 +242,8 @@ class HeaderSync {
   uint32_t scratch_room() const;
   bool gave_opinion(PeerHandle peer) const;
   void release(const Pending& pending);
+  std::optional<Pending> settle(PeerHandle handle, HeaderRequestId request);
+  void miss(Now now, const Pending& pending, HeaderFault fault);
   void expire(Now now);
   void strike(Now now, Peer& peer, HeaderFault fault);
   void charge(Peer& peer, HeaderFault fault, bool drop);

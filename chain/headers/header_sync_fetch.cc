@@ -106,22 +106,31 @@ void HeaderSync::take_probe(Now now, Peer& peer, SharedBytes list) {
 
 // ---- Answers
 
-void HeaderSync::answered(Now now, PeerHandle handle, HeaderRequestId request, SharedBytes list) {
-  if (ignore()) return;
+// Takes a request off the table. Nothing, and counted, if that peer has none of this number now.
+std::optional<HeaderSync::Pending> HeaderSync::settle(PeerHandle handle, HeaderRequestId request) {
   const auto it = pending_.find(request);
   Peer* peer = find(handle);
   if (it == pending_.end() || peer == nullptr || it->second.peer != handle) {
     ++stats_.late_answers;
-    return;
+    return std::nullopt;
   }
   const Pending pending = it->second;
   pending_.erase(it);
   if (pending.probe) {
     peer->probing = false;
-    return take_probe(now, *peer, std::move(list));
+  } else {
+    --peer->in_flight;
   }
-  --peer->in_flight;
-  take_range(now, *peer, pending, std::move(list));
+  return pending;
+}
+
+void HeaderSync::answered(Now now, PeerHandle handle, HeaderRequestId request, SharedBytes list) {
+  if (ignore()) return;
+  const auto pending = settle(handle, request);
+  if (!pending) return;
+  Peer& peer = *find(handle);
+  if (pending->probe) return take_probe(now, peer, std::move(list));
+  take_range(now, peer, *pending, std::move(list));
 }
 
 void HeaderSync::take_range(Now now, Peer& peer, const Pending& pending, SharedBytes list) {
@@ -182,21 +191,14 @@ Result<HeaderRun> HeaderSync::check_run(uint64_t first, uint32_t most, SharedByt
 
 void HeaderSync::request_failed(Now now, PeerHandle handle, HeaderRequestId request) {
   if (ignore()) return;
-  const auto it = pending_.find(request);
-  Peer* peer = find(handle);
-  if (it == pending_.end() || peer == nullptr || it->second.peer != handle) {
-    ++stats_.late_answers;
-    return;
-  }
-  const Pending pending = it->second;
-  pending_.erase(it);
-  if (pending.probe) {
-    peer->probing = false;
-    return;
-  }
-  --peer->in_flight;
+  if (const auto pending = settle(handle, request)) miss(now, *pending, HeaderFault::failed);
+}
+
+// A request that brought nothing. Not to answer a probe is no fault.
+void HeaderSync::miss(Now now, const Pending& pending, HeaderFault fault) {
+  if (pending.probe) return;
   release(pending);
-  strike(now, *peer, HeaderFault::failed);
+  strike(now, *find(pending.peer), fault);
 }
 
 void HeaderSync::expire(Now now) {
@@ -207,17 +209,7 @@ void HeaderSync::expire(Now now) {
   for (const HeaderRequestId id : late) {
     const auto it = pending_.find(id);
     if (it == pending_.end()) continue;  // went with its peer
-    const Pending pending = it->second;
-    pending_.erase(it);
-    Peer* peer = find(pending.peer);
-    BL_CHECK(peer != nullptr);
-    if (pending.probe) {
-      peer->probing = false;
-    } else {
-      --peer->in_flight;
-      release(pending);
-      strike(now, *peer, HeaderFault::stalled);
-    }
+    miss(now, *settle(it->second.peer, id), HeaderFault::stalled);
   }
 }
 
