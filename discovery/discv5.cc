@@ -188,7 +188,7 @@ void Discv5::on_request(Session& session, const Message& message, Now now) {
   if (const auto* ping = std::get_if<Ping>(&message)) {
     ++stats_.pings;
     append(scratch_, Pong{ping->id, record_.seq(), session.peer().endpoint});
-    send_scratch(session);
+    send_sealed(session, scratch_);
     handler_.on_ping(session.peer(), ping->enr_seq, now);
   } else if (const auto* find = std::get_if<FindNode>(&message)) {
     ++stats_.find_nodes;
@@ -237,7 +237,7 @@ void Discv5::answer_find_node(Session& session, const FindNode& request, Now) {
     }
     scratch_.clear();
     append_nodes(scratch_, request.id, packets, items_);
-    send_scratch(session);
+    send_sealed(session, scratch_);
   }
 }
 
@@ -255,23 +255,25 @@ void Discv5::answer_talk(Session& session, const TalkRequest& request, Now now) 
   }
   scratch_.clear();
   append(scratch_, TalkResponse{request.id, response});
-  send_scratch(session);
+  send_sealed(session, scratch_);
 }
 
-// Seals what stands in scratch_.
-void Discv5::send_scratch(Session& session) {
+// Seals a message under the session's keys. The nonce it went out with; nothing where the queue is
+// full, which is counted.
+std::optional<Nonce> Discv5::send_sealed(Session& session, Bytes message) {
   const MutableBytes space = out_.space();
   if (space.empty()) {
     ++stats_.queue_full;
-    return;
+    return std::nullopt;
   }
   MaskingIv iv;
   rng_.fill(iv);
   const Nonce nonce = session.next_nonce(rng_);
   const size_t head = write_message_head(space, iv, nonce, self_);
-  const size_t size = seal_message(space, head, session.write_key(), nonce, scratch_);
+  const size_t size = seal_message(space, head, session.write_key(), nonce, message);
   mask(space, head, session.peer().id);
   out_.commit(session.peer().endpoint, size);
+  return nonce;
 }
 
 }  // namespace beamline::discv5

@@ -160,7 +160,7 @@ class Discv5 {
   void on_request(Session& session, const Message& message, Now now);
   void answer_find_node(Session& session, const FindNode& request, Now now);
   void answer_talk(Session& session, const TalkRequest& request, Now now);
-  void send_scratch(Session& session);
+  std::optional<Nonce> send_sealed(Session& session, Bytes message);
 
   // discv5_calls.cc: requests of ours.
   Result<uint32_t> begin(const discovery::NodeRecord& to, Kind kind, Now now);

@@ -145,18 +145,8 @@ void Discv5::send_call(Call& call, Session* session, Now now) {
     return send_random(call, now);
   }
   call.session = session->serial();
-  const MutableBytes space = out_.space();
-  if (space.empty()) {
-    ++stats_.queue_full;
-    return;  // it times out
-  }
-  MaskingIv iv;
-  rng_.fill(iv);
-  set_nonce(call, session->next_nonce(rng_));
-  const size_t head = write_message_head(space, iv, call.nonce, self_);
-  const size_t size = seal_message(space, head, session->write_key(), call.nonce, call.message);
-  mask(space, head, call.peer.id);
-  out_.commit(call.peer.endpoint, size);
+  // Where it could not be sent, it times out.
+  if (const auto nonce = send_sealed(*session, call.message)) set_nonce(call, *nonce);
 }
 
 void Discv5::send_random(Call& call, Now) {
