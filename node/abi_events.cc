@@ -59,7 +59,19 @@ int32_t push(bl_producer* producer, chain::Event event) {
 
 bool valid(const bl_bytes& bytes) { return bytes.data != nullptr || bytes.size == 0; }
 
-// Pushes an event with the bytes of a block in it. `block_of` finds them in the event.
+// Pushes an event whose block has the adopted bytes; where it is refused they stay with the caller.
+template <class Kind>
+int32_t push_adopted(bl_producer& producer, Kind event, ReleaseList::Adopted& adopted) {
+  chain::Event made = std::move(event);
+  const PushResult result = producer.port->push(std::move(made));
+  if (result != PushResult::ok) {
+    std::get<Kind>(made).block.signed_bytes.reset();
+    adopted.give_back();
+  }
+  return finish(producer, result, made);
+}
+
+// Pushes an event with the bytes of a block in it.
 template <class Kind>
 int32_t push_block(bl_producer& producer, Kind event, const bl_bytes& bytes) {
   if (bytes.release == nullptr) {
@@ -70,13 +82,7 @@ int32_t push_block(bl_producer& producer, Kind event, const bl_bytes& bytes) {
   }
   ReleaseList::Adopted adopted(producer.core->releases, bytes);
   event.block.signed_bytes = adopted.bytes();
-  chain::Event made = std::move(event);
-  const PushResult result = producer.port->push(std::move(made));
-  if (result != PushResult::ok) {
-    std::get<Kind>(made).block.signed_bytes.reset();
-    adopted.give_back();
-  }
-  return finish(producer, result, made);
+  return push_adopted(producer, std::move(event), adopted);
 }
 
 // Bytes as they came. What has to be decompressed is copied by that, and released at once.
@@ -101,13 +107,7 @@ int32_t decode_and_push(bl_producer& producer, Kind event, const bl_bytes& bytes
       return malformed(block.error());
     }
     event.block = std::move(*block);
-    chain::Event made = std::move(event);
-    const PushResult result = producer.port->push(std::move(made));
-    if (result != PushResult::ok) {
-      std::get<Kind>(made).block.signed_bytes.reset();
-      adopted.give_back();
-    }
-    return finish(producer, result, made);
+    return push_adopted(producer, std::move(event), adopted);
   }
   auto ssz = unpack(encoding, {bytes.data, bytes.size});
   if (!ssz) return malformed(ssz.error());
