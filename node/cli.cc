@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 namespace beamline {
@@ -29,6 +30,26 @@ void print_commands(std::FILE* out, std::span<const Command> commands) {
 }
 
 }  // namespace
+
+int CommandErrors::fail(const std::string& what) const {
+  std::fprintf(stderr, "beamline %s: %s\n", command_, what.c_str());
+  return kExitFailure;
+}
+
+int CommandErrors::usage(const std::string& what) const {
+  std::fprintf(stderr, "beamline %s: %s\n", command_, what.c_str());
+  return kExitUsage;
+}
+
+std::string explain(const Error& error) {
+  if (error.code == Code::address_in_use) {
+    return "port " + std::to_string(error.offset) + " is in use; choose another with --listen";
+  }
+  if (error.code == Code::io_error && error.offset != 0) {
+    return std::string(error.field) + ": " + std::strerror(static_cast<int>(error.offset));
+  }
+  return to_string(error);
+}
 
 int run_command(std::span<const Command> commands, Arguments arguments) {
   if (arguments.empty()) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+
 namespace beamline {
 
 inline constexpr int kExitFailure = 1;
@@ -25,6 +27,20 @@ struct Command {
 
 // Runs the command that the first argument names.
 int run_command(std::span<const Command> commands, Arguments arguments);
+
+// What a command says on stderr before it ends: `beamline COMMAND: what`. Each returns the exit
+// status.
+class CommandErrors {
+ public:
+  explicit constexpr CommandErrors(const char* command) : command_(command) {}
+  int fail(const std::string& what) const;
+  int usage(const std::string& what) const;  // the arguments are wrong
+
+ private:
+  const char* command_;
+};
+// In words, with the cure where there is one. For commands that take --listen.
+std::string explain(const Error& error);
 
 // The options of one command, as `--name value`, `--name=value` or, for a flag, `--name`. Each is
 // declared with the variable it sets, which holds its default. The variables outlive parse().

@@ -141,31 +141,13 @@ class Printer final : public InboxReceiver<Seen> {
   std::optional<Counts> last_;
 };
 
-int fail(const std::string& what) {
-  std::fprintf(stderr, "beamline discover: %s\n", what.c_str());
-  return kExitFailure;
-}
-
-int usage(const std::string& what) {
-  std::fprintf(stderr, "beamline discover: %s\n", what.c_str());
-  return kExitUsage;
-}
-
-std::string explain(const Error& error) {
-  if (error.code == Code::address_in_use) {
-    return "port " + std::to_string(error.offset) + " is in use; choose another with --listen";
-  }
-  if (error.code == Code::io_error && error.offset != 0) {
-    return std::string(error.field) + ": " + std::strerror(static_cast<int>(error.offset));
-  }
-  return to_string(error);
-}
+constexpr CommandErrors kErrors("discover");
 
 int run(const DiscoverOptions& options, const Endpoint& listen,
         std::vector<discovery::NodeRecord> bootnodes, const secp256k1::SecretKey& key, Rng rng,
         ReactorThread::MakeBackend make_backend) {
   auto backend = make_backend();
-  if (!backend) return fail(explain(backend.error()));
+  if (!backend) return kErrors.fail(explain(backend.error()));
   const auto reactor = std::move(*Reactor::create(std::move(*backend)));
   Printer printer(options.svg);
   std::optional<DiscoverProgram> program;
@@ -183,7 +165,7 @@ int run(const DiscoverOptions& options, const Endpoint& listen,
     if (const Status started = thread.start("discovery", make_backend, *program); !started) {
       reactor->shutdown();
       reactor->disarm(end);
-      return fail(explain(started.error()));
+      return kErrors.fail(explain(started.error()));
     }
     std::printf("%s\n%s\n", program->enode.c_str(), program->enr.c_str());
     std::fflush(stdout);
@@ -197,7 +179,7 @@ int run(const DiscoverOptions& options, const Endpoint& listen,
               static_cast<unsigned long long>(program->datagrams_out));
   std::fflush(stdout);
   if (!options.svg.empty() && !write_svg(options.svg, program->last)) {
-    return fail(options.svg + ": " + std::strerror(errno));
+    return kErrors.fail(options.svg + ": " + std::strerror(errno));
   }
   return 0;
 }
@@ -217,11 +199,12 @@ int discover_command(Arguments arguments) {
   backend.declare(parser);
   if (const auto status = parser.parse_or_explain(arguments)) return *status;
   const auto listen = Endpoint::parse(options.listen);
-  if (!listen) return usage("--listen '" + options.listen + "' must be like 127.0.0.1:9000");
+  if (!listen)
+    return kErrors.usage("--listen '" + options.listen + "' must be like 127.0.0.1:9000");
   std::vector<discovery::NodeRecord> bootnodes;
   for (const std::string& text : options.bootnodes) {
     auto node = node::parse_bootnode(text);
-    if (!node) return usage("--bootnode '" + text + "' " + node.error());
+    if (!node) return kErrors.usage("--bootnode '" + text + "' " + node.error());
     bootnodes.push_back(std::move(*node));
   }
   if (const auto status = backend.resolve("discover")) return *status;
@@ -233,7 +216,7 @@ int discover_command(Arguments arguments) {
                                          : node::load_or_create_identity(options.identity, rng);
     return run(options, *listen, std::move(bootnodes), key, std::move(rng), backend.maker());
   } catch (const std::exception& e) {
-    return fail(e.what());
+    return kErrors.fail(e.what());
   }
 }
 

@@ -3,7 +3,6 @@
 // The core and the network have a thread each (or share one); this thread prints. What they see
 // comes here through an inbox of its own, so that a slow terminal stops nobody.
 #include <cstdio>
-#include <cstring>
 #include <exception>
 
 #include "codec/hex.h"
@@ -100,25 +99,7 @@ class Printer final : public InboxReceiver<Seen> {
   uint64_t gossip_ = 0, by_root_ = 0, by_range_ = 0, reorgs_ = 0;
 };
 
-int fail(const std::string& what) {
-  std::fprintf(stderr, "beamline follow: %s\n", what.c_str());
-  return kExitFailure;
-}
-
-int usage(const std::string& what) {
-  std::fprintf(stderr, "beamline follow: %s\n", what.c_str());
-  return kExitUsage;
-}
-
-std::string explain(const Error& error) {
-  if (error.code == Code::address_in_use) {
-    return "port " + std::to_string(error.offset) + " is in use; choose another with --listen";
-  }
-  if (error.code == Code::io_error && error.offset != 0) {
-    return std::string(error.field) + ": " + std::strerror(static_cast<int>(error.offset));
-  }
-  return to_string(error);
-}
+constexpr CommandErrors kErrors("follow");
 
 void print_stats(const node::Node& node) {
   const chain::Stats& chain = node.chain_stats();
@@ -140,7 +121,7 @@ void print_stats(const node::Node& node) {
 int run(const FollowOptions& options, node::NodeOptions node_options,
         secp256k1::SecretKey identity) {
   auto backend = node_options.make_backend();
-  if (!backend) return fail(explain(backend.error()));
+  if (!backend) return kErrors.fail(explain(backend.error()));
   const auto reactor = std::move(*Reactor::create(std::move(*backend)));
   Printer printer;
   {
@@ -157,7 +138,7 @@ int run(const FollowOptions& options, node::NodeOptions node_options,
     if (const Status started = node.start(); !started) {
       reactor->shutdown();
       reactor->disarm(end);
-      return fail(explain(started.error()));
+      return kErrors.fail(explain(started.error()));
     }
     if (!node.listening().empty()) {
       std::printf("listening %s/p2p/%s\n", Multiaddr::tcp(node.listening()).to_text().c_str(),
@@ -196,9 +177,9 @@ int follow_command(Arguments arguments) {
   BackendOption backend;
   backend.declare(parser);
   if (const auto status = parser.parse_or_explain(arguments)) return *status;
-  if (options.genesis.empty()) return usage("--genesis DIR is required");
+  if (options.genesis.empty()) return kErrors.usage("--genesis DIR is required");
   if (options.peers.empty() && options.listen.empty() && options.bootnodes.empty()) {
-    return usage("--peer MULTIADDR, --bootnode ENR or --listen IP:PORT is required");
+    return kErrors.usage("--peer MULTIADDR, --bootnode ENR or --listen IP:PORT is required");
   }
   if (const auto status = backend.resolve("follow")) return *status;
   node::NodeOptions node_options;
@@ -207,14 +188,15 @@ int follow_command(Arguments arguments) {
   for (const std::string& text : options.peers) {
     auto address = Multiaddr::parse_text(text);
     if (!address || !address->tcp_endpoint()) {
-      return usage("--peer '" + text + "' must be like /ip4/127.0.0.1/tcp/9000/p2p/16Uiu2...");
+      return kErrors.usage("--peer '" + text +
+                           "' must be like /ip4/127.0.0.1/tcp/9000/p2p/16Uiu2...");
     }
     node_options.network.dial.push_back(std::move(*address));
   }
   if (!options.listen.empty()) {
     const auto endpoint = Endpoint::parse(options.listen);
     if (!endpoint) {
-      return usage("--listen '" + options.listen + "' must be like 127.0.0.1:9000");
+      return kErrors.usage("--listen '" + options.listen + "' must be like 127.0.0.1:9000");
     }
     node_options.network.listen = *endpoint;
   }
@@ -227,7 +209,7 @@ int follow_command(Arguments arguments) {
     discovery.dial.dial_ratio = 1;
     for (const std::string& text : options.bootnodes) {
       auto node = node::parse_bootnode(text);
-      if (!node) return usage("--bootnode '" + text + "' " + node.error());
+      if (!node) return kErrors.usage("--bootnode '" + text + "' " + node.error());
       discovery.bootnodes.push_back(std::move(*node));
     }
   }
@@ -240,7 +222,7 @@ int follow_command(Arguments arguments) {
                                         : node::load_or_create_identity(options.identity, rng);
     return run(options, std::move(node_options), std::move(identity));
   } catch (const std::exception& e) {
-    return fail(e.what());
+    return kErrors.fail(e.what());
   }
 }
 

@@ -31,22 +31,7 @@ struct HeadersOptions {
   bool verify = false;
 };
 
-int fail(const std::string& what) {
-  std::fprintf(stderr, "beamline headers: %s\n", what.c_str());
-  return kExitFailure;
-}
-
-int usage(const std::string& what) {
-  std::fprintf(stderr, "beamline headers: %s\n", what.c_str());
-  return kExitUsage;
-}
-
-std::string explain(const Error& error) {
-  if (error.code == Code::io_error && error.offset != 0) {
-    return std::string(error.field) + ": " + std::strerror(static_cast<int>(error.offset));
-  }
-  return to_string(error);
-}
+constexpr CommandErrors kErrors("headers");
 
 uint64_t wall_ms() {
   timespec now{};
@@ -90,7 +75,7 @@ int verify_store(const chain::HeaderLog& log, const node::ExecutionGenesis& gene
         return {};
       });
   if (!verified) {
-    return fail("header " + std::to_string(at) + ": " + to_string(verified.error()));
+    return kErrors.fail("header " + std::to_string(at) + ": " + to_string(verified.error()));
   }
   std::printf("verified %" PRIu64 " headers, the last is %s\n", tip.number,
               to_hex0x(tip.hash).c_str());
@@ -104,8 +89,8 @@ int export_store(const chain::HeaderLog& log, const std::string& path) {
               static_cast<std::streamsize>(encoding.size()));
     return out ? Status{} : Status{local_error(Code::io_error, "export", errno)};
   });
-  if (!written) return fail(path + ": " + explain(written.error()));
-  if (!out.flush()) return fail(path + ": cannot be written");
+  if (!written) return kErrors.fail(path + ": " + explain(written.error()));
+  if (!out.flush()) return kErrors.fail(path + ": cannot be written");
   return 0;
 }
 
@@ -284,15 +269,16 @@ int sync_headers(const HeadersOptions& options, const node::ExecutionGenesis& ge
   local.status.range = {last.number, last.number, last.hash};
   local.status.total_difficulty = {1};
   auto backend = make_backend();
-  if (!backend) return fail(explain(backend.error()));
+  if (!backend) return kErrors.fail(explain(backend.error()));
   const auto reactor = std::move(*Reactor::create(std::move(*backend)));
   auto tcp = Tcp::create(*reactor);
-  if (!tcp) return fail(explain(tcp.error()));
+  if (!tcp) return kErrors.fail(explain(tcp.error()));
   Syncer syncer(*reactor, options, storage, genesis, last, std::move(peers), make_backend);
   node::EthHostOptions host_options;
   host_options.rlpx.session.key = &key;
   if (head) {
-    if (const Status begun = syncer.begin(*head); !begun) return fail(explain(begun.error()));
+    if (const Status begun = syncer.begin(*head); !begun)
+      return kErrors.fail(explain(begun.error()));
   }
   {
     node::EthHost host(*reactor, **tcp, host_options, local, syncer, rng);
@@ -308,7 +294,7 @@ int sync_headers(const HeadersOptions& options, const node::ExecutionGenesis& ge
     node::say_goodbye(*reactor, host);
     reactor->shutdown();
   }
-  if (syncer.failure) return fail(explain(*syncer.failure));
+  if (syncer.failure) return kErrors.fail(explain(*syncer.failure));
   if (!syncer.finished) {
     std::printf("stopped at header %" PRIu64 "; a later run goes on from there\n", syncer.stored());
     return kExitFailure;
@@ -334,41 +320,42 @@ int headers_command(Arguments arguments) {
   BackendOption backend;
   backend.declare(parser);
   if (const auto status = parser.parse_or_explain(arguments)) return *status;
-  if (options.genesis.empty()) return usage("--genesis FILE is required");
-  if (options.data.empty()) return usage("--data DIR is required");
+  if (options.genesis.empty()) return kErrors.usage("--genesis FILE is required");
+  if (options.data.empty()) return kErrors.usage("--data DIR is required");
   std::vector<Enode> peers;
   for (const std::string& text : options.peers) {
     const auto peer = Enode::parse(text);
-    if (!peer) return usage("--peer '" + text + "' must be like enode://KEY@127.0.0.1:30303");
+    if (!peer)
+      return kErrors.usage("--peer '" + text + "' must be like enode://KEY@127.0.0.1:30303");
     peers.push_back(*peer);
   }
   std::optional<Hash256> head;
   if (!options.head.empty()) {
     const auto parsed = parse_hash256(options.head);
-    if (!parsed) return usage("--head '" + options.head + "' must be 0x and 64 hex digits");
+    if (!parsed) return kErrors.usage("--head '" + options.head + "' must be 0x and 64 hex digits");
     head = *parsed;
   }
   const bool offline = options.verify || !options.exported.empty();
-  if (peers.empty() && !offline) return usage("--peer ENODE is required");
+  if (peers.empty() && !offline) return kErrors.usage("--peer ENODE is required");
   if (const auto status = backend.resolve("headers")) return *status;
   const ProgramLog log;
   try {
     Rng rng = Rng::from_system();
     const node::ExecutionGenesis genesis = node::read_execution_genesis(options.genesis);
     const auto directory = node::open_directory(options.data);
-    if (!directory) return fail(options.data + ": " + explain(directory.error()));
+    if (!directory) return kErrors.fail(options.data + ": " + explain(directory.error()));
     node::HeaderStorage storage(**directory, genesis.header);
     if (const Status opened = storage.open(); !opened) {
-      return fail(options.data + ": " + explain(opened.error()));
+      return kErrors.fail(options.data + ": " + explain(opened.error()));
     }
     if (options.verify) return verify_store(storage.log(), genesis);
     if (offline) return export_store(storage.log(), options.exported);
     const auto last = storage.last();
-    if (!last) return fail(options.data + ": " + explain(last.error()));
+    if (!last) return kErrors.fail(options.data + ": " + explain(last.error()));
     auto phases = node::SyncPhases::open(**directory, true);
-    if (!phases) return fail(options.data + ": " + explain(phases.error()));
+    if (!phases) return kErrors.fail(options.data + ": " + explain(phases.error()));
     if (const Status begun = phases->begin("headers", wall_ms()); !begun) {
-      return fail(options.data + ": " + explain(begun.error()));
+      return kErrors.fail(options.data + ": " + explain(begun.error()));
     }
     const secp256k1::SecretKey key = options.identity.empty()
                                          ? secp256k1::SecretKey::generate(rng)
@@ -378,10 +365,10 @@ int headers_command(Arguments arguments) {
     const uint64_t added = storage.log().next() - last->number - 1;
     const Status ended = phases->end("headers", added, wall_ms());
     const Status said = phases->outcome(status == 0 ? "synced" : "not synced");
-    if (!ended || !said) return fail(options.data + ": the report cannot be written");
+    if (!ended || !said) return kErrors.fail(options.data + ": the report cannot be written");
     return status;
   } catch (const std::exception& e) {
-    return fail(e.what());
+    return kErrors.fail(e.what());
   }
 }
 

@@ -1,6 +1,5 @@
 // `beamline serve-chain`: a chain file, served to eth peers.
 #include <cstdio>
-#include <cstring>
 #include <exception>
 
 #include "codec/enode.h"
@@ -43,25 +42,7 @@ class Visitors final : public node::EthHandler {
   uint64_t served = 0;
 };
 
-int fail(const std::string& what) {
-  std::fprintf(stderr, "beamline serve-chain: %s\n", what.c_str());
-  return kExitFailure;
-}
-
-int usage(const std::string& what) {
-  std::fprintf(stderr, "beamline serve-chain: %s\n", what.c_str());
-  return kExitUsage;
-}
-
-std::string explain(const Error& error) {
-  if (error.code == Code::address_in_use) {
-    return "port " + std::to_string(error.offset) + " is in use; choose another with --listen";
-  }
-  if (error.code == Code::io_error && error.offset != 0) {
-    return std::string(error.field) + ": " + std::strerror(static_cast<int>(error.offset));
-  }
-  return to_string(error);
-}
+constexpr CommandErrors kErrors("serve-chain");
 
 int run(const ServeOptions& options, const Endpoint& listen, const node::ExecutionGenesis& genesis,
         const node::ChainFile& chain, const secp256k1::SecretKey& key, Rng& rng,
@@ -77,12 +58,12 @@ int run(const ServeOptions& options, const Endpoint& listen, const node::Executi
   local.status.range = {0, chain.head(), chain.hash(chain.head())};
   local.status.total_difficulty = {1};
   auto backend = make_backend();
-  if (!backend) return fail(explain(backend.error()));
+  if (!backend) return kErrors.fail(explain(backend.error()));
   const auto reactor = std::move(*Reactor::create(std::move(*backend)));
   TcpOptions tcp_options;
   tcp_options.max_streams = static_cast<uint32_t>(options.connections);
   auto tcp = Tcp::create(*reactor, tcp_options);
-  if (!tcp) return fail(explain(tcp.error()));
+  if (!tcp) return kErrors.fail(explain(tcp.error()));
   Visitors visitors;
   {
     node::EthHostOptions host_options;
@@ -109,7 +90,7 @@ int run(const ServeOptions& options, const Endpoint& listen, const node::Executi
     reactor->disarm(end);
     node::say_goodbye(*reactor, host);
     reactor->shutdown();
-    if (!listener) return fail(explain(listener.error()));
+    if (!listener) return kErrors.fail(explain(listener.error()));
   }
   std::printf("%llu items served\n", static_cast<unsigned long long>(visitors.served));
   return 0;
@@ -134,10 +115,11 @@ int serve_chain_command(Arguments arguments) {
   BackendOption backend;
   backend.declare(parser);
   if (const auto status = parser.parse_or_explain(arguments)) return *status;
-  if (options.file.empty()) return usage("FILE.rlp is required, before the options");
-  if (options.genesis.empty()) return usage("--genesis FILE is required");
+  if (options.file.empty()) return kErrors.usage("FILE.rlp is required, before the options");
+  if (options.genesis.empty()) return kErrors.usage("--genesis FILE is required");
   const auto listen = Endpoint::parse(options.listen);
-  if (!listen) return usage("--listen '" + options.listen + "' must be like 127.0.0.1:30303");
+  if (!listen)
+    return kErrors.usage("--listen '" + options.listen + "' must be like 127.0.0.1:30303");
   if (const auto status = backend.resolve("serve-chain")) return *status;
   const ProgramLog log;
   try {
@@ -149,7 +131,7 @@ int serve_chain_command(Arguments arguments) {
                                          : node::load_or_create_identity(options.identity, rng);
     return run(options, *listen, genesis, chain, key, rng, backend.maker());
   } catch (const std::exception& e) {
-    return fail(e.what());
+    return kErrors.fail(e.what());
   }
 }
 

@@ -14,18 +14,15 @@ int sync_report_command(Arguments arguments) {
   CommandOptions parser("sync-report");
   parser.text("--data", data, "the data directory of `beamline headers`");
   if (const auto status = parser.parse_or_explain(arguments)) return *status;
-  const auto fail = [](const std::string& what, int status) {
-    std::fprintf(stderr, "beamline sync-report: %s\n", what.c_str());
-    return status;
-  };
-  if (data.empty()) return fail("--data DIR is required", kExitUsage);
+  constexpr CommandErrors kErrors("sync-report");
+  if (data.empty()) return kErrors.usage("--data DIR is required");
   if (!std::filesystem::is_directory(data)) {
-    return fail("--data '" + data + "' is not a directory", kExitFailure);
+    return kErrors.fail("--data '" + data + "' is not a directory");
   }
   const auto directory = node::open_directory(data);
-  if (!directory) return fail(data + ": " + to_string(directory.error()), kExitFailure);
+  if (!directory) return kErrors.fail(data + ": " + to_string(directory.error()));
   const auto phases = node::SyncPhases::open(**directory, false);
-  if (!phases) return fail(data + ": " + to_string(phases.error()), kExitFailure);
+  if (!phases) return kErrors.fail(data + ": " + to_string(phases.error()));
   const auto now = static_cast<uint64_t>(std::time(nullptr)) * 1000;
   std::fputs(node::report_text(*phases, now).c_str(), stdout);
   return 0;
