@@ -1,24 +1,9 @@
 // get_head and the application of votes allocate nothing, once their validators have been seen.
-#include <cstdlib>
-#include <new>
-
 #include <gtest/gtest.h>
 
 #include "chain/beacon_fork_choice.h"
 #include "crypto/sha256.h"
-
-namespace {
-size_t allocations = 0;
-}
-
-void* operator new(size_t size) {
-  ++allocations;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#include "tests/loop/allocations.h"
 
 namespace beamline::chain {
 namespace {
@@ -53,7 +38,7 @@ TEST(ForkChoiceAlloc, VotesTicksBoostEquivocationAndHeadAllocateNothing) {
   const std::vector<uint64_t> balances(kValidators, 31);
   Epoch epoch = kBlocks / 32 + 1;
   uint64_t applied = 0;
-  const size_t before = allocations;
+  const size_t before = allocations_of_this_thread();
   for (int round = 0; round < 100; ++round, ++epoch) {
     choice.on_tick(at(epoch * 32 + 1));
     vote.slot = epoch * 32;
@@ -68,7 +53,7 @@ TEST(ForkChoiceAlloc, VotesTicksBoostEquivocationAndHeadAllocateNothing) {
     if (round == 50) applied += choice.on_justified_balances(genesis, balances, 31'000).has_value();
     applied += !choice.head().root.is_zero();
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(allocations_of_this_thread(), before);
   EXPECT_EQ(applied, 301u);
 }
 

@@ -7,6 +7,7 @@
 
 #include "discovery/discv4.h"
 #include "discovery/node_record.h"
+#include "tests/discovery/datagrams.h"
 
 namespace beamline::discv4 {
 
@@ -67,16 +68,10 @@ class TestNode final : public Handler {
   Discv4 protocol;
 };
 
-using Datagram = std::vector<uint8_t>;
+using discovery::Datagram;
 
 inline std::vector<std::pair<Endpoint, Datagram>> take(TestNode& node) {
-  std::vector<std::pair<Endpoint, Datagram>> out;
-  while (!node.queue.empty()) {
-    const auto front = node.queue.front();
-    out.emplace_back(front.to, Datagram(front.bytes.begin(), front.bytes.end()));
-    node.queue.pop();
-  }
-  return out;
+  return discovery::take_all(node.queue);
 }
 
 inline size_t exchange(std::initializer_list<TestNode*> nodes, Now now) {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "discovery/discv5.h"
+#include "tests/discovery/datagrams.h"
 
 namespace beamline::discv5 {
 
@@ -95,17 +96,11 @@ class TestNode final : public Handler {
   Discv5 protocol;
 };
 
-using Datagram = std::vector<uint8_t>;
+using discovery::Datagram;
 
 // What a node has to send, taken out.
 inline std::vector<std::pair<Endpoint, Datagram>> take(TestNode& node) {
-  std::vector<std::pair<Endpoint, Datagram>> out;
-  while (!node.queue.empty()) {
-    const auto front = node.queue.front();
-    out.emplace_back(front.to, Datagram(front.bytes.begin(), front.bytes.end()));
-    node.queue.pop();
-  }
-  return out;
+  return discovery::take_all(node.queue);
 }
 // The one datagram that it has to send.
 inline Datagram take_one(TestNode& node) {

@@ -1,22 +1,7 @@
 // What a message costs in allocations, counted under every other limit: two for its bytes (the
 // frame that all receivers share, and the payload), none for anything that is done with them.
-#include <cstdlib>
-#include <new>
-
 #include "router_fixture.h"
-
-namespace {
-size_t allocations = 0;
-}
-
-void* operator new(size_t size) {
-  ++allocations;
-  void* memory = std::malloc(size);
-  if (memory == nullptr) std::abort();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#include "tests/loop/allocations.h"
 
 namespace beamline::gossip {
 namespace {
@@ -57,26 +42,26 @@ TEST_F(AllocTest, AMessageIsTwoAllocationsHoweverManyReceiveIt) {
     frames.push_back(block_frame(payload));
   }
   pass(frames, 0, kWarm);
-  const size_t before = allocations;
+  const size_t before = allocations_of_this_thread();
   pass(frames, kWarm, kWarm + kCounted);
-  const size_t counted = allocations - before;
+  const size_t counted = allocations_of_this_thread() - before;
   EXPECT_EQ(stats().forwarded, 7 * (kWarm + kCounted));
   // And a few where a table grows.
   EXPECT_LE(counted, 2 * kCounted + 8);
   // Duplicates cost none at all.
-  const size_t again = allocations;
+  const size_t again = allocations_of_this_thread();
   for (size_t i = kWarm + kCounted - 100; i < kWarm + kCounted; ++i) {
     ASSERT_TRUE(router_->receive(3, frames[i], now_).has_value());
   }
-  EXPECT_EQ(allocations, again);
+  EXPECT_EQ(allocations_of_this_thread(), again);
 }
 
 TEST_F(AllocTest, AnIdlePeerIsSmall) {
   connect(1);
   drain(1);
-  const size_t before = allocations;
+  const size_t before = allocations_of_this_thread();
   connect(2);  // its state, and the frame of our subscriptions with the queue's places for it
-  EXPECT_LE(allocations - before, 8u);
+  EXPECT_LE(allocations_of_this_thread() - before, 8u);
   EXPECT_LE(sizeof(PeerState), 640u);
 }
 

@@ -17,6 +17,18 @@
 
 namespace beamline::node {
 
+inline constexpr chain::PeerHandle kPeer{0, 1};
+
+// The peer comes, and sends these blocks by gossip.
+inline std::vector<chain::Event> gossip_of(const std::vector<chain::BlockInfo>& blocks) {
+  std::vector<chain::Event> events{chain::PeerUp{kPeer}};
+  chain::VerdictId verdict = 0;
+  for (const chain::BlockInfo& block : blocks) {
+    events.push_back(chain::GossipBlock{kPeer, ++verdict, block});
+  }
+  return events;
+}
+
 class CoreThread final : public ReactorProgram, public CoreObserver, public NetworkPort {
  public:
   explicit CoreThread(CoreOptions options = {}, BlockClient* client = nullptr,

@@ -12,8 +12,6 @@ namespace {
 
 using namespace chain::testing;
 
-constexpr chain::PeerHandle kPeer{0, 1};
-
 // Refuses the next so many writes. What else it does is SimStore's, on the storage thread alone.
 class RefusingStore final : public chain::Store {
  public:
@@ -38,15 +36,6 @@ class RefusingStore final : public chain::Store {
   std::atomic<bool> on_core{false};
   std::atomic<std::thread::id> core;
 };
-
-std::vector<chain::Event> gossip_of(const std::vector<chain::BlockInfo>& blocks) {
-  std::vector<chain::Event> events{chain::PeerUp{kPeer}};
-  chain::VerdictId verdict = 0;
-  for (const chain::BlockInfo& block : blocks) {
-    events.push_back(chain::GossipBlock{kPeer, ++verdict, block});
-  }
-  return events;
-}
 
 // Everything that was said to the store was acknowledged to the chain.
 bool all_acknowledged(const Snapshots::Reader& reader, Slot head) {

@@ -10,8 +10,6 @@ namespace {
 using namespace chain::testing;
 using chain::Verdict;
 
-constexpr chain::PeerHandle kPeer{0, 1};
-
 // Answers `valid`, unless told otherwise; keeps who called it.
 class Client final : public BlockClient {
  public:
@@ -44,15 +42,6 @@ class Client final : public BlockClient {
     if (std::this_thread::get_id() == core.load()) ++on_core;
   }
 };
-
-std::vector<chain::Event> gossip_of(const std::vector<chain::BlockInfo>& blocks) {
-  std::vector<chain::Event> events{chain::PeerUp{kPeer}};
-  chain::VerdictId verdict = 0;
-  for (const chain::BlockInfo& block : blocks) {
-    events.push_back(chain::GossipBlock{kPeer, ++verdict, block});
-  }
-  return events;
-}
 
 // Children of the genesis: all of them can be imported at once, in any order.
 std::vector<chain::BlockInfo> siblings(uint64_t count) {

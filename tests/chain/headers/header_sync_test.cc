@@ -258,12 +258,8 @@ TEST(HeaderSync, AnAncestorBelowTheLastCheckpointIsSyncedFrom) {
   world.start();
   ASSERT_TRUE(world.run(seconds(60)));
   ASSERT_EQ(world.log->checkpointed(), 6001u);
-  world.finished.reset();
-  world.updates.clear();
-  world.announced_next = 0;
   world.chain = world.chain.fork(world.config.forks, 5500, 2000, 99);
-  world.crash();
-  world.start();
+  world.restart();
   ASSERT_TRUE(world.run(seconds(600)));
   expect_synced(world);
 }
@@ -273,12 +269,8 @@ TEST(HeaderSync, AHeadBelowWhatIsStoredTakesTheRestBack) {
   world.add_peer(HeaderManner::honest, milliseconds(20));
   world.start();
   ASSERT_TRUE(world.run(seconds(60)));
-  world.finished.reset();
-  world.updates.clear();
-  world.announced_next = 0;
   world.chain = world.chain.fork(world.config.forks, 2000, 0, 1);
-  world.crash();
-  world.start();
+  world.restart();
   ASSERT_TRUE(world.run(seconds(60)));
   expect_synced(world);
 }
@@ -298,9 +290,7 @@ TEST(HeaderSync, ACrashAtAnyStepGoesOnWithoutAGap) {
     const uint64_t stop = world.turns + step;
     if (world.run(seconds(60), [&] { return world.turns >= stop; }) || world.finished) break;
     const uint64_t acknowledged = world.log->checkpointed();
-    world.crash();
-    world.announced_next = 0;
-    world.start();
+    world.restart();
     EXPECT_GE(world.log->next(), acknowledged);
     if (world.log->next() > 1) ++resumed;
     ASSERT_TRUE(world.run(seconds(60)));
@@ -337,9 +327,7 @@ void run_weather(uint64_t seed, const Weather& weather) {
     if (world.run(seconds(600), [&] { return world.turns >= stop; }) || world.finished) break;
     switch (rng.below(3)) {
       case 0:
-        world.crash();
-        world.announced_next = 0;
-        world.start();
+        world.restart();
         break;
       case 1:
         world.reorg(world.chain.head(), 1 + rng.below(200));

@@ -87,6 +87,14 @@ class SyncWorld {
       if (!peer.dropped) sync->peer_up(now, peer.handle);
     }
   }
+  // Crashes and begins anew; what the state download saw, and how it ended, was another life's.
+  void restart() {
+    crash();
+    finished.reset();
+    updates.clear();
+    announced_next = 0;
+    start();
+  }
   void crash() {
     sync.reset();
     log.reset();
