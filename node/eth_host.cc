@@ -57,10 +57,9 @@ EthHost::EthHost(Reactor& reactor, Tcp& tcp, EthHostOptions options, const eth::
 
 EthHost::~EthHost() = default;
 
-Status EthHost::dial(const Endpoint& remote, const secp256k1::PublicKey& key) {
-  const auto dialled = host_->dial(remote, key);
-  if (!dialled) return std::unexpected(dialled.error());
-  return {};
+Result<const rlpx::Connection*> EthHost::dial(const Endpoint& remote,
+                                              const secp256k1::PublicKey& key) {
+  return host_->dial(remote, key);
 }
 
 void EthHost::leave(rlpx::DisconnectReason reason) {
@@ -108,7 +107,7 @@ void EthHost::on_closed(rlpx::Connection& connection, const rlpx::Closed& closed
   if (was_peer) {
     handler_.on_gone(*it->second, closed);
   } else if (connection.outbound()) {
-    handler_.on_dial_failed(connection.remote(), closed.why);
+    handler_.on_dial_failed(connection, closed);
   }
   if (it == peers_.end()) return;
   free_.push_back(it->second->index_);

@@ -57,8 +57,8 @@ class EthHandler {
   virtual void on_peer(EthConnection& peer) = 0;
   virtual void on_event(EthConnection& peer, const eth::EthEvent& event) = 0;
   virtual void on_gone(EthConnection& peer, const rlpx::Closed& closed) = 0;
-  // A dial that became no peer.
-  virtual void on_dial_failed(const Endpoint&, const Error&) {}
+  // A dial that became no peer: the last call for what dial() returned.
+  virtual void on_dial_failed(const rlpx::Connection&, const rlpx::Closed&) {}
 };
 
 struct EthHostOptions {
@@ -75,7 +75,7 @@ class EthHost final : private rlpx::HostHandler {
 
   Result<TcpListener*> listen(const Endpoint& local) { return host_->listen(local); }
   // Errors: as rlpx::Host::dial.
-  Status dial(const Endpoint& remote, const secp256k1::PublicKey& key);
+  Result<const rlpx::Connection*> dial(const Endpoint& remote, const secp256k1::PublicKey& key);
 
   // Says goodbye to everybody; on_gone of each follows when it is written.
   void leave(rlpx::DisconnectReason reason);

@@ -1,5 +1,7 @@
 #include "node/header_storage.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace beamline::node {
@@ -35,7 +37,17 @@ Status HeaderStorage::start(ReactorThread::MakeBackend backend,
   return thread_.start("bl-storage", backend, *this, options);
 }
 
-void HeaderStorage::stop() { thread_.stop(); }
+Status HeaderStorage::start_on(Reactor& reactor, Inbox<StorageReport>::Producer reports) {
+  BL_CHECK(log_.has_value() && lent_ == nullptr);
+  reports_ = std::move(reports);
+  lent_ = &reactor;
+  return on_start(reactor);
+}
+
+void HeaderStorage::stop() {
+  if (lent_ != nullptr) on_stop(*std::exchange(lent_, nullptr));
+  thread_.stop();
+}
 
 Status HeaderStorage::on_start(Reactor& reactor) {
   inbox_ = std::make_unique<InboxPort<StorageOrder>>(reactor, *this);

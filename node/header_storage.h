@@ -45,6 +45,8 @@ class HeaderStorage final : public ReactorProgram, public InboxReceiver<StorageO
   // Starts the thread; reports go to `reports`, whose slab must hold kOrders. From here on until
   // stop() the log is the thread's.
   Status start(ReactorThread::MakeBackend backend, Inbox<StorageReport>::Producer reports);
+  // The same on a reactor of the caller's, whose turns then wait for the directory.
+  Status start_on(Reactor& reactor, Inbox<StorageReport>::Producer reports);
   void stop();
   // Any thread, after start().
   Inbox<StorageOrder>::Gate gate() const { return inbox_->gate(); }
@@ -66,6 +68,7 @@ class HeaderStorage final : public ReactorProgram, public InboxReceiver<StorageO
   std::unique_ptr<InboxPort<StorageOrder>> inbox_;
   Inbox<StorageReport>::Producer reports_;
   ReactorThread thread_;
+  Reactor* lent_ = nullptr;  // of start_on()
   bool failed_ = false;
 };
 

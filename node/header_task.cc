@@ -7,6 +7,11 @@
 #include "codec/rlp.h"
 
 namespace beamline::node {
+namespace {
+
+constexpr std::array kClasses = {InboxClass{.nodes = HeaderStorage::kOrders}};
+
+}  // namespace
 
 HeaderTask::HeaderTask(Reactor& reactor, HeaderStorage& storage, chain::HeaderSyncConfig config,
                        const chain::ParentHeader& last, const Hash256& head,
@@ -29,11 +34,18 @@ HeaderTask::~HeaderTask() {
 }
 
 Status HeaderTask::start(ReactorThread::MakeBackend backend) {
-  const std::array classes = {InboxClass{.nodes = HeaderStorage::kOrders}};
-  auto reports = reports_->gate().make_producer(classes);
+  auto reports = reports_->gate().make_producer(kClasses);
   if (!reports) return local_error(Code::closed, "storage");
   if (Status started = storage_.start(backend, std::move(*reports)); !started) return started;
-  orders_ = std::move(*storage_.gate().make_producer(classes));
+  orders_ = std::move(*storage_.gate().make_producer(kClasses));
+  return {};
+}
+
+Status HeaderTask::start_here() {
+  auto reports = reports_->gate().make_producer(kClasses);
+  if (!reports) return local_error(Code::closed, "storage");
+  if (Status started = storage_.start_on(reactor_, std::move(*reports)); !started) return started;
+  orders_ = std::move(*storage_.gate().make_producer(kClasses));
   return {};
 }
 

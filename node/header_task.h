@@ -30,6 +30,8 @@ class HeaderTask final : private TurnHook, public InboxReceiver<StorageReport> {
              const chain::ParentHeader& last, const Hash256& head, HeaderTaskObserver& observer);
   ~HeaderTask() override;
   Status start(ReactorThread::MakeBackend backend);
+  // The storage shares the task's reactor.
+  Status start_here();
 
   void add_peer(EthConnection& peer);
   void remove_peer(EthConnection& peer);

@@ -11,9 +11,10 @@
 #include "codec/hex.h"
 #include "codec/rlp.h"
 #include "node/backend_option.h"
+#include "node/bootnode.h"
 #include "node/commands.h"
 #include "node/execution_genesis.h"
-#include "node/header_task.h"
+#include "node/header_client.h"
 #include "node/identity.h"
 #include "node/posix_files.h"
 #include "node/program_log.h"
@@ -25,10 +26,15 @@ namespace {
 
 struct HeadersOptions {
   std::string genesis, data, head, identity, exported;
-  std::vector<std::string> peers;
+  std::vector<std::string> peers, bootnodes;
   uint64_t seconds = 0;
   uint64_t full_sync_below = 10'000;
+  uint64_t max_peers = 25;
   bool verify = false;
+};
+
+struct Peers {
+  std::vector<discovery::NodeRecord> named, bootnodes;
 };
 
 constexpr CommandErrors kErrors("headers");
@@ -94,48 +100,33 @@ int export_store(const chain::HeaderLog& log, const std::string& path) {
   return 0;
 }
 
-// The peers and the task, on this thread's reactor.
-class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
+// The sync over who is connected, on this thread's reactor, and what it prints.
+class Syncer final : public node::HeaderClientObserver {
  public:
   Syncer(Reactor& reactor, const HeadersOptions& options, node::HeaderStorage& storage,
          const node::ExecutionGenesis& genesis, const chain::ParentHeader& last,
-         std::vector<Enode> peers, MakeBackend backend)
+         MakeBackend backend)
       : reactor_(reactor),
         options_(options),
         storage_(storage),
         genesis_(genesis),
         last_(last),
         stored_(last.number),
-        static_peers_(std::move(peers)),
-        barred_(static_peers_.size()),
-        connected_(static_peers_.size()),
         backend_(backend),
-        redial_([](Timer& timer) { static_cast<Syncer*>(timer.owner)->dial(); }, this),
         progress_([](Timer& timer) { static_cast<Syncer*>(timer.owner)->print_progress(); }, this) {
   }
-  ~Syncer() override {
-    reactor_.disarm(redial_);
-    reactor_.disarm(progress_);
-  }
+  ~Syncer() override { reactor_.disarm(progress_); }
 
+  void set_client(node::HeaderClient& client) {
+    client_ = &client;
+    print_progress();
+  }
   Status begin(const Hash256& head) {
     chain::HeaderSyncConfig config;
     config.forks = genesis_.forks;
     config.limits.full_sync_below = options_.full_sync_below;
-    task_.emplace(reactor_, storage_, std::move(config), last_, head, *this);
     began_ = reactor_.now().mono;
-    from_ = last_.number;
-    return task_->start(backend_);
-  }
-  void set_host(node::EthHost& host) {
-    host_ = &host;
-    dial();
-    print_progress();
-  }
-  // The storage thread ends; the reactor goes on, for the connections' goodbyes.
-  void end() {
-    if (task_ && !finished) task_->abort();
-    task_.reset();
+    return client_->begin_sync(storage_, std::move(config), last_, head, backend_);
   }
   // What the end was. Returns the exit status.
   int report(bool trusted) const {
@@ -156,30 +147,19 @@ class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
   }
 
   void on_peer(node::EthConnection& peer) override {
-    if (!task_) {
-      // Nobody named the head: the first peer's word is taken, and the output says so.
-      const Hash256& head = peer.peer().status().range.latest_hash;
-      std::printf("UNTRUSTED head %s, from %s; --head HASH names one to trust\n",
-                  to_hex0x(head).c_str(), to_string(peer.connection().remote()).c_str());
-      if (const Status begun = begin(head); !begun) {
-        failure = begun.error();
-        return reactor_.stop();
-      }
+    if (client_->syncing()) return;
+    // Nobody named the head: the first peer's word is taken, and the output says so.
+    const Hash256& head = peer.peer().status().range.latest_hash;
+    std::printf("UNTRUSTED head %s, from %s; --head HASH names one to trust\n",
+                to_hex0x(head).c_str(), to_string(peer.connection().remote()).c_str());
+    if (const Status begun = begin(head); !begun) {
+      failure = begun.error();
+      reactor_.stop();
     }
-    task_->add_peer(peer);
   }
-  void on_event(node::EthConnection& peer, const eth::EthEvent& event) override {
-    if (task_) task_->on_event(peer, event);
-  }
-  void on_gone(node::EthConnection& peer, const rlpx::Closed&) override {
-    if (task_) task_->remove_peer(peer);
-    mark(peer.connection().remote(), false);
-  }
-  void on_dial_failed(const Endpoint& remote, const Error&) override { mark(remote, false); }
-
   void on_stored(const chain::HeadersStored& batch) override {
     stored_ = batch.first + batch.count - 1;
-    task_->batch_taken();
+    client_->batch_taken();
   }
   void on_rewound(uint64_t number) override {
     std::printf("taken back from header %" PRIu64 " on\n", number);
@@ -187,9 +167,6 @@ class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
   void on_charged(node::EthConnection& peer, const chain::ChargeHeaderPeer& charge) override {
     std::printf("peer %s: %s%s\n", to_string(peer.connection().remote()).c_str(),
                 chain::name(charge.fault), charge.drop ? ", dropped" : "");
-    if (!charge.drop) return;
-    mark(peer.connection().remote(), true);
-    peer.disconnect(rlpx::DisconnectReason::useless_peer);
   }
   void on_finished(const chain::HeaderSyncFinished& end) override {
     finished = end;
@@ -201,29 +178,18 @@ class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
   std::optional<chain::HeaderSyncFinished> finished;
 
  private:
-  // Its dial or its connection is over.
-  void mark(const Endpoint& remote, bool barred) {
-    for (size_t i = 0; i < static_peers_.size(); ++i) {
-      if (static_peers_[i].tcp == remote) {
-        barred_[i] = barred_[i] || barred;
-        connected_[i] = false;
-      }
-    }
-  }
-  // Those that are named are kept connected, but for who lied.
-  void dial() {
-    for (size_t i = 0; i < static_peers_.size(); ++i) {
-      if (barred_[i] || connected_[i]) continue;
-      if (host_->dial(static_peers_[i].tcp, static_peers_[i].key)) connected_[i] = true;
-    }
-    reactor_.arm_in(redial_, seconds(2));
-  }
   void print_progress() {
     reactor_.arm_in(progress_, seconds(1));
-    if (!task_) return;
-    const chain::HeaderSync& sync = task_->sync();
+    const size_t peers = client_->peers().size();
+    if (!client_->syncing()) {
+      std::printf("peers %zu%s\n", peers, known().c_str());
+      std::fflush(stdout);
+      return;
+    }
+    const chain::HeaderSync& sync = client_->sync();
     const double elapsed = to_seconds(reactor_.now().mono - began_);
-    const double rate = elapsed > 0 ? static_cast<double>(sync.tip().number - from_) / elapsed : 0;
+    const double done = static_cast<double>(sync.tip().number - last_.number);
+    const double rate = elapsed > 0 ? done / elapsed : 0;
     std::string goal = "?";
     std::string eta = "?";
     if (const auto head = sync.head_number()) {
@@ -231,9 +197,15 @@ class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
       const double left = static_cast<double>(*head - std::min(*head, sync.tip().number));
       if (rate > 0) eta = std::to_string(static_cast<uint64_t>(left / rate)) + " s";
     }
-    std::printf("headers %" PRIu64 "/%s  %.0f/s  peers %zu  ETA %s\n", sync.tip().number,
-                goal.c_str(), rate, host_->peers(), eta.c_str());
+    std::printf("headers %" PRIu64 "/%s  %.0f/s  peers %zu  ETA %s%s\n", sync.tip().number,
+                goal.c_str(), rate, peers, eta.c_str(), known().c_str());
     std::fflush(stdout);
+  }
+  // How many discovery knows.
+  std::string known() const {
+    const discovery::Service* const service = client_->finder().service();
+    if (service == nullptr) return "";
+    return "  known " + std::to_string(service->contacts().pool.size());
   }
 
   Reactor& reactor_;
@@ -242,23 +214,35 @@ class Syncer final : public node::EthHandler, public node::HeaderTaskObserver {
   const node::ExecutionGenesis& genesis_;
   const chain::ParentHeader last_;
   uint64_t stored_;
-  const std::vector<Enode> static_peers_;
-  std::vector<bool> barred_;
-  std::vector<bool> connected_;
   MakeBackend backend_;
-  std::optional<node::HeaderTask> task_;
-  node::EthHost* host_ = nullptr;
+  node::HeaderClient* client_ = nullptr;
   MonoTime began_{};
-  uint64_t from_ = 0;
-  Timer redial_;
   Timer progress_;
 };
 
+// Whom it dials and how often.
+node::HeaderClientOptions client_options(const HeadersOptions& options, const Peers& peers,
+                                         const secp256k1::SecretKey& key) {
+  node::HeaderClientOptions made;
+  node::EthFinderOptions& finder = made.finder;
+  finder.named = peers.named;
+  finder.bootnodes = peers.bootnodes;
+  if (!peers.bootnodes.empty()) finder.listen = Endpoint::parse("0.0.0.0:0").value();
+  finder.dial.max_peers = options.max_peers;
+  finder.dial.dial_ratio = 1;
+  // Who is named is dialled again soon; for the others the pool has longer waits.
+  finder.dial.history = finder.dial.static_backoff = seconds(2);
+  made.host.rlpx.session.key = &key;
+  made.host.rlpx.max_connections =
+      static_cast<uint32_t>(finder.dial.max_peers + finder.dial.max_pending + peers.named.size());
+  return made;
+}
+
 // Runs the sync to its end, or until it is stopped. Returns the exit status.
 int sync_headers(const HeadersOptions& options, const node::ExecutionGenesis& genesis,
-                 node::HeaderStorage& storage, const chain::ParentHeader& last,
-                 std::vector<Enode> peers, const std::optional<Hash256>& head,
-                 const secp256k1::SecretKey& key, Rng& rng, MakeBackend make_backend) {
+                 node::HeaderStorage& storage, const chain::ParentHeader& last, const Peers& peers,
+                 const std::optional<Hash256>& head, const secp256k1::SecretKey& key, Rng& rng,
+                 MakeBackend make_backend) {
   const eth::ForkFilter forks = genesis.fork_filter();
   eth::Local local;
   local.forks = &forks;
@@ -273,25 +257,29 @@ int sync_headers(const HeadersOptions& options, const node::ExecutionGenesis& ge
   const auto reactor = std::move(*Reactor::create(std::move(*backend)));
   auto tcp = Tcp::create(*reactor);
   if (!tcp) return kErrors.fail(explain(tcp.error()));
-  Syncer syncer(*reactor, options, storage, genesis, last, std::move(peers), make_backend);
-  node::EthHostOptions host_options;
-  host_options.rlpx.session.key = &key;
-  if (head) {
-    if (const Status begun = syncer.begin(*head); !begun)
-      return kErrors.fail(explain(begun.error()));
-  }
+  Syncer syncer(*reactor, options, storage, genesis, last, make_backend);
   {
-    node::EthHost host(*reactor, **tcp, host_options, local, syncer, rng);
+    auto client = node::HeaderClient::open(*reactor, **tcp, client_options(options, peers, key),
+                                           local, syncer, rng.fork());
+    if (!client) {
+      reactor->shutdown();
+      return kErrors.fail(explain(client.error()));
+    }
+    syncer.set_client(**client);
+    if (head) {
+      if (const Status begun = syncer.begin(*head); !begun) syncer.failure = begun.error();
+    }
     SignalStop signals(*reactor);
     Timer end([](Timer& timer) { static_cast<Reactor*>(timer.owner)->stop(); }, reactor.get());
     if (options.seconds > 0) {
       reactor->arm_in(end, seconds(static_cast<int64_t>(options.seconds)));
     }
-    syncer.set_host(host);
-    reactor->run();
+    if (!syncer.failure) reactor->run();
     reactor->disarm(end);
-    syncer.end();
-    node::say_goodbye(*reactor, host);
+    // The storage thread ends; the reactor goes on, for the connections' goodbyes.
+    (*client)->end_sync();
+    (*client)->stop_finding();
+    node::say_goodbye(*reactor, (*client)->host());
     reactor->shutdown();
   }
   if (syncer.failure) return kErrors.fail(explain(*syncer.failure));
@@ -302,6 +290,29 @@ int sync_headers(const HeadersOptions& options, const node::ExecutionGenesis& ge
   return syncer.report(head.has_value());
 }
 
+// Returns the exit status where one of them is wrong.
+std::optional<int> parse_peers(const HeadersOptions& options, Peers& peers) {
+  for (const std::string& text : options.peers) {
+    const auto peer = Enode::parse(text);
+    if (!peer || peer->tcp.port() == 0) {
+      return kErrors.usage("--peer '" + text + "' must be like enode://KEY@127.0.0.1:30303");
+    }
+    peers.named.push_back(discovery::record_of(*peer));
+  }
+  for (const std::string& text : options.bootnodes) {
+    auto node = node::parse_bootnode(text);
+    if (!node) return kErrors.usage("--bootnode '" + text + "' " + node.error());
+    peers.bootnodes.push_back(std::move(*node));
+  }
+  if (peers.named.size() > discovery::DialConfig{}.max_static) {
+    return kErrors.usage("--peer stands too often; at most 256 times");
+  }
+  if (peers.bootnodes.size() > discovery::ServiceConfig{}.max_bootnodes) {
+    return kErrors.usage("--bootnode stands too often; at most 64 times");
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 int headers_command(Arguments arguments) {
@@ -309,7 +320,12 @@ int headers_command(Arguments arguments) {
   CommandOptions parser("headers");
   parser.text("--genesis", options.genesis, "geth's genesis.json of the chain");
   parser.text("--data", options.data, "directory of the header store; made if it is not there");
-  parser.texts("--peer", options.peers, "enode://... of a peer; may stand several times");
+  parser.texts("--peer", options.peers,
+               "enode://... of a peer, kept connected; may stand several times");
+  parser.texts(
+      "--bootnode", options.bootnodes,
+      "enode://... or enr:... to find peers of our chain through; may stand several times");
+  parser.number("--max-peers", options.max_peers, 1, 256, "peers that discovery may connect");
   parser.text("--head", options.head, "0x and 64 hex digits: the block hash that is trusted");
   parser.text("--identity", options.identity, "file with our key; made if it is not there");
   parser.number("--full-sync-below", options.full_sync_below, 0, 1'000'000'000,
@@ -322,13 +338,8 @@ int headers_command(Arguments arguments) {
   if (const auto status = parser.parse_or_explain(arguments)) return *status;
   if (options.genesis.empty()) return kErrors.usage("--genesis FILE is required");
   if (options.data.empty()) return kErrors.usage("--data DIR is required");
-  std::vector<Enode> peers;
-  for (const std::string& text : options.peers) {
-    const auto peer = Enode::parse(text);
-    if (!peer)
-      return kErrors.usage("--peer '" + text + "' must be like enode://KEY@127.0.0.1:30303");
-    peers.push_back(*peer);
-  }
+  Peers peers;
+  if (const auto status = parse_peers(options, peers)) return *status;
   std::optional<Hash256> head;
   if (!options.head.empty()) {
     const auto parsed = parse_hash256(options.head);
@@ -336,7 +347,9 @@ int headers_command(Arguments arguments) {
     head = *parsed;
   }
   const bool offline = options.verify || !options.exported.empty();
-  if (peers.empty() && !offline) return kErrors.usage("--peer ENODE is required");
+  if (peers.named.empty() && peers.bootnodes.empty() && !offline) {
+    return kErrors.usage("--peer ENODE or --bootnode ENODE is required");
+  }
   if (const auto status = backend.resolve("headers")) return *status;
   const ProgramLog log;
   try {
@@ -360,8 +373,8 @@ int headers_command(Arguments arguments) {
     const secp256k1::SecretKey key = options.identity.empty()
                                          ? secp256k1::SecretKey::generate(rng)
                                          : node::load_or_create_identity(options.identity, rng);
-    const int status = sync_headers(options, genesis, storage, *last, std::move(peers), head, key,
-                                    rng, backend.maker());
+    const int status =
+        sync_headers(options, genesis, storage, *last, peers, head, key, rng, backend.maker());
     const uint64_t added = storage.log().next() - last->number - 1;
     const Status ended = phases->end("headers", added, wall_ms());
     const Status said = phases->outcome(status == 0 ? "synced" : "not synced");

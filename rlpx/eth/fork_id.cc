@@ -1,5 +1,7 @@
 #include "rlpx/eth/fork_id.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 
 namespace beamline::eth {
@@ -64,6 +66,10 @@ ForkId ForkFilter::at(const Head& head) const {
   size_t count = 0;
   while (count < forks_.size() && passed(count, head)) ++count;
   return {sums_[count], count < forks_.size() ? forks_[count] : 0};
+}
+
+std::span<const std::array<uint8_t, 4>> ForkFilter::latest(size_t most) const {
+  return std::span(sums_).last(std::min(most, sums_.size()));
 }
 
 Status ForkFilter::check(const ForkId& remote, const Head& head) const {

@@ -33,6 +33,8 @@ class ForkFilter {
                                  std::span<const uint64_t> time_forks);
 
   ForkId at(const Head& head) const;
+  // The hashes after the last `most` forks, passed or planned; genesis alone has one too.
+  std::span<const std::array<uint8_t, 4>> latest(size_t most) const;
   // Errors (the peer's): mismatch ("fork_id.hash": another chain, or it lacks a fork that we have
   // passed; "fork_id.next": it does not know of one that we have passed).
   Status check(const ForkId& remote, const Head& head) const;

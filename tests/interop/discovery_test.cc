@@ -16,6 +16,7 @@
 #include "codec/hex.h"
 #include "discovery/service.h"
 #include "tests/interop/process.h"
+#include "tests/vectors/family.h"
 
 namespace beamline::interop {
 namespace {
@@ -337,6 +338,27 @@ TEST_F(DiscoveryInterop, Discv4WeBondWithATableAndFindThroughItWhomItKnows) {
   us->stop(8'000);
   EXPECT_NE(us->text().find("127.0.0.1:" + std::to_string(port(2))), std::string::npos)
       << us->text();
+}
+
+// The table serves no chain; through it `beamline headers` finds who has the 600 blocks of geth.
+TEST_F(DiscoveryInterop, Discv4HeadersFindThroughATableAPeerThatServesGethChain) {
+  const auto chains = vector_files("/chain.rlp");
+  if (chains.empty()) {
+    GTEST_SKIP() << "no chain.rlp in " << vectors_folder() << " (set BEAMLINE_VECTORS)";
+  }
+  if (!install("devp2p")) GTEST_SKIP() << "the devp2p peer could not be installed (see above)";
+  const auto table = script("table", "dpt-peer.mjs", 1, {});
+  const std::string enode = first(*table, "listening")["enode"];
+  const std::string genesis = (chains.front().parent_path() / "genesis.json").string();
+  const auto server =
+      run("server", {BEAMLINE_PROGRAM, "serve-chain", chains.front().string(), "--genesis", genesis,
+                     "--listen", "127.0.0.1:" + std::to_string(port(2)), "--bootnode", enode});
+  const std::string head = line(*server, "600 blocks, head ").substr(17);
+  const auto headers = run(
+      "headers", {BEAMLINE_PROGRAM, "headers", "--genesis", genesis, "--data", scratch_ + "/data",
+                  "--bootnode", enode, "--head", head, "--full-sync-below", "0", "--for", "100"});
+  EXPECT_EQ(headers->wait(110'000), 0) << headers->text();
+  EXPECT_NE(headers->text().find("Synced: 600 headers"), std::string::npos) << headers->text();
 }
 
 }  // namespace

@@ -57,19 +57,31 @@ class Headers : public ::testing::Test {
     chain_file_ = tree_.write("chain.rlp", text);
   }
   // Starts a server, always the same node, and waits for its enode.
-  std::string serve(const std::string& port = "0") {
-    server_.emplace(
-        std::vector<std::string>{BEAMLINE_PROGRAM, "serve-chain", chain_file_, "--genesis",
-                                 genesis_file_, "--listen", "127.0.0.1:" + port, "--identity",
-                                 tree_.path() + "/key"},
-        tree_.path() + "/serve.txt");
+  std::string serve(const std::string& port = "0", const std::string& bootnode = "") {
+    std::vector<std::string> arguments = {
+        BEAMLINE_PROGRAM, "serve-chain",       chain_file_,  "--genesis",           genesis_file_,
+        "--listen",       "127.0.0.1:" + port, "--identity", tree_.path() + "/key",
+    };
+    if (!bootnode.empty()) arguments.insert(arguments.end(), {"--bootnode", bootnode});
+    server_.emplace(arguments, tree_.path() + "/serve.txt");
+    return first_line(*server_, "blocks, head");
+  }
+  // A node that answers discovery and nothing else.
+  std::string discover() {
+    bootnode_.emplace(
+        std::vector<std::string>{BEAMLINE_PROGRAM, "discover", "--listen", "127.0.0.1:0"},
+        tree_.path() + "/discover.txt");
+    return first_line(*bootnode_, "\nenr:");
+  }
+  // Once it has said `wanted`.
+  static std::string first_line(Process& process, const std::string& wanted) {
     for (int i = 0; i < 1000; ++i) {
-      const std::string text = server_->text();
-      if (text.find("blocks, head") != text.npos) return text.substr(0, text.find('\n'));
-      if (!server_->running()) break;
+      const std::string text = process.text();
+      if (text.find(wanted) != text.npos) return text.substr(0, text.find('\n'));
+      if (!process.running()) break;
       run("sleep 0.02");
     }
-    ADD_FAILURE() << server_->text();
+    ADD_FAILURE() << process.text();
     return "";
   }
   std::string headers(const std::string& more) const {
@@ -91,7 +103,7 @@ class Headers : public ::testing::Test {
   std::string genesis_file_, chain_file_;
   ExecutionGenesis genesis_;
   chain::testing::HeaderChain chain_;
-  std::optional<Process> server_;
+  std::optional<Process> server_, bootnode_;
 };
 
 TEST_F(Headers, ServedByOneAreSyncedByTheOther) {
@@ -169,6 +181,45 @@ TEST_F(Headers, APeerWhoseDialFailedIsDialledAgain) {
   EXPECT_NE(waiting.text().find("\nSynced: 3000 headers"), std::string::npos) << waiting.text();
 }
 
+// ---- Found, not named
+
+TEST_F(Headers, PeersAreFoundThroughABootnodeThatServesNoChain) {
+  const std::string bootnode = discover();
+  serve("0", bootnode);
+  const auto synced = run(
+      headers("--bootnode " + bootnode + " --head " + head() + " --full-sync-below 0 --for 60"));
+  EXPECT_EQ(synced.status, 0) << synced.output;
+  EXPECT_NE(synced.output.find("\nSynced: 3000 headers"), std::string::npos) << synced.output;
+}
+
+TEST_F(Headers, AServerOfAChainIsABootnodeAndAPeerToo) {
+  const auto synced =
+      run(headers("--bootnode " + serve() + " --head " + head() + " --full-sync-below 0 --for 60"));
+  EXPECT_EQ(synced.status, 0) << synced.output;
+  EXPECT_NE(synced.output.find("\nSynced: 3000 headers"), std::string::npos) << synced.output;
+}
+
+// The 600 blocks that geth wrote.
+TEST_F(Headers, GethChainIsSyncedFromAPeerThatDiscoveryFound) {
+  const auto paths = vector_files("/chain.rlp");
+  if (paths.empty()) {
+    GTEST_SKIP() << "no chain.rlp in " << vectors_folder() << " (set BEAMLINE_VECTORS)";
+  }
+  genesis_file_ = (paths.front().parent_path() / "genesis.json").string();
+  chain_file_ = paths.front().string();
+  const ChainFile file(read_execution_genesis(genesis_file_), chain_file_, "");
+  const std::string wanted = to_hex0x(file.hash(600));
+  const std::string bootnode = discover();
+  serve("0", bootnode);
+  const auto synced = run(
+      headers("--bootnode " + bootnode + " --head " + wanted + " --full-sync-below 0 --for 60"));
+  EXPECT_EQ(synced.status, 0) << synced.output;
+  EXPECT_NE(synced.output.find("\nSynced: 600 headers"), std::string::npos) << synced.output;
+  const auto verified = run(headers("--verify"));
+  EXPECT_NE(verified.output.find("verified 600 headers, the last is " + wanted), std::string::npos)
+      << verified.output;
+}
+
 // ---- Files
 
 TEST_F(Headers, AChainFileThatIsCutReorderedOrOfAnotherGenesisIsRefused) {
@@ -193,6 +244,12 @@ TEST_F(Headers, WrongFilesAndOptionsSayWhatToChange) {
   EXPECT_EQ(run(program + " headers --data x").status, 2);
   EXPECT_EQ(run(program + " serve-chain --genesis x").status, 2);
   EXPECT_EQ(run(headers("--peer nonsense")).status, 2);
+  const auto bad = run(headers("--bootnode nonsense"));
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_NE(bad.output.find("must be enode://KEY@IP:PORT or enr:..."), std::string::npos);
+  const auto none = run(headers(""));
+  EXPECT_EQ(none.status, 2);
+  EXPECT_NE(none.output.find("--peer ENODE or --bootnode ENODE"), std::string::npos) << none.output;
   EXPECT_EQ(run(headers("--peer " + serve() + " --head 0x12")).status, 2);
   const auto absent = run(program + " serve-chain /nowhere.rlp --genesis " + genesis_file_);
   EXPECT_EQ(absent.status, 1);

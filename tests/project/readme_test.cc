@@ -39,7 +39,7 @@ const std::map<std::string, std::string> kRunsElsewhere = {
     {"./dev run", "the program's own tests, and Lodestar.*"},
     {"build/release/beamline follow --genesis DIR --peer MULTIADDR", "Lodestar.*"},
     {"build/release/beamline discover --listen IP:PORT --bootnode ENODE|ENR", "Discover.*"},
-    {"build/release/beamline headers --genesis FILE --data DIR --peer ENODE --head HASH",
+    {"build/release/beamline headers --genesis FILE --data DIR --bootnode ENODE --head HASH",
      "Headers.*"},
     {"build/release/beamline serve-chain FILE.rlp --genesis FILE --listen IP:PORT", "Headers.*"},
     {"build/release/beamline sync-report --data DIR", "Headers.*"},
