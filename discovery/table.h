@@ -9,9 +9,8 @@
 //  - a live replacement means that the main list of its bucket is full;
 //  - a bucket is in the order of the last valid packet, the least recently seen first;
 //  - at most `subnet_per_bucket` contacts of a /24 in a bucket, `subnet_per_table` in all; in a
-//  table
-//    of kShareFrom contacts and more, at most a twentieth of it (what is above that, because the
-//    table was smaller or shrank, goes within kShareInterval).
+//    table of kShareFrom contacts and more, at most one in kShare of it (what is above that,
+//    because the table was smaller or shrank, goes within kShareInterval).
 //
 // A contact is *live* when its endpoint is proven and no ping or FINDNODE has failed since. What is
 // found by id is found in both lists, and changed there.
@@ -37,9 +36,10 @@ namespace beamline::discovery {
 inline constexpr size_t kBuckets = 256;
 inline constexpr size_t kBucketSize = 16;
 inline constexpr size_t kReplacements = 10;
-// So that two /24s never hold more than a tenth of a table, however small the network is.
+// So that two /24s never hold more than a tenth of a table, however small the network is, also when
+// it loses a sixth of its contacts before the shares are counted again.
 inline constexpr size_t kShareFrom = 64;
-inline constexpr size_t kShare = 20;
+inline constexpr size_t kShare = 24;
 inline constexpr Duration kShareInterval = seconds(10);
 inline constexpr size_t kTellPerSubnet = 2;  // of one /24 in one answer
 
@@ -52,6 +52,9 @@ struct TableConfig {
   Duration slow_interval = seconds(9);     // a random time up to the interval
   Duration candidate_interval = milliseconds(100);  // between two pings of unproven contacts
   Duration ping_timeout = seconds(10);              // a ping without an outcome counts as failed
+  // Who was seen this recently lives: a newcomer does not cause a ping of it. Else everybody's
+  // oldest contacts, which are the same few nodes, get a ping for each stranger that anybody meets.
+  Duration check_after = seconds(30);
   uint32_t max_findnode_failures = 5;
   // Off: failures mark nothing, as the first version of the reference did. For one simulation.
   bool mark = true;
@@ -118,6 +121,7 @@ class Table {
     uint64_t marked[kFailures] = {};
     uint64_t refused_subnet_bucket = 0, refused_subnet_table = 0, refused_room = 0,
              refused_unusable = 0, refused_candidate = 0, over_share = 0;
+    uint64_t checks_spared = 0;  // the least recently seen was seen within check_after
     uint64_t pings_eviction = 0, pings_candidate = 0, pings_revalidation = 0;
     uint64_t pongs = 0, pings_failed = 0, foreign_endpoint = 0, refreshed = 0;
   };
@@ -127,7 +131,7 @@ class Table {
 
   // Its endpoint `record.udp` is proven: it answered our ping there, or a handshake ended there.
   // A new contact enters main, or, when its bucket is full, the replacements (and its bucket's
-  // least recently seen contact is checked, one check at a time).
+  // least recently seen contact is checked, one check at a time, unless it was seen just now).
   Inserted contact_proven(const NodeRecord& record, Now now);
   // NEIGHBORS, NODES, a bootnode: hearsay. It becomes an unproven replacement and is pinged; what
   // is known already is not changed by it, but by a signed record of a higher sequence number.
@@ -249,7 +253,7 @@ class Table {
   void expire_pings(Now now);
   void start_ping(Slot slot, Now now);
   void proven(Slot slot, Now now);
-  Slot next_check();
+  Slot next_check(Now now);
   Slot next_candidate(Now now);
   Slot next_revalidation(Now now, Rng& rng);
   static bool seen_by(const Contact& contact, Reach reach) {

@@ -291,7 +291,7 @@ void Table::start_ping(Slot slot, Now now) {
 
 std::optional<PingOrder> Table::poll_ping(Now now, Rng& rng) {
   PingOrder::Why why = PingOrder::Why::eviction;
-  Slot slot = next_check();
+  Slot slot = next_check(now);
   if (slot != kNone) {
     ++stats_.pings_eviction;
   } else if (slot = next_candidate(now); slot != kNone) {
@@ -307,7 +307,7 @@ std::optional<PingOrder> Table::poll_ping(Now now, Rng& rng) {
   return PingOrder{at(slot).record, why};
 }
 
-Table::Slot Table::next_check() {
+Table::Slot Table::next_check(Now now) {
   for (size_t word = 0; word < checks_.size(); ++word) {
     while (checks_[word] != 0) {
       const auto bit = static_cast<size_t>(std::countr_zero(checks_[word]));
@@ -316,6 +316,10 @@ Table::Slot Table::next_check() {
       if (bucket.mains < kBucketSize) continue;
       Contact& oldest = at(bucket.main[0]);
       if (oldest.disposable) continue;  // its place is free at the next prune
+      if (now.mono - oldest.last_seen < config_.check_after) {
+        ++stats_.checks_spared;
+        continue;
+      }
       bucket.check_pending = true;
       oldest.eviction_check = true;
       if (!oldest.ping_pending) return bucket.main[0];

@@ -20,6 +20,7 @@ class TableModel {
     Endpoint udp;
     uint64_t seq = 0;
     uint32_t checks = 0;
+    MonoTime seen{};
     bool live = false, disposable = false, pinged = false, decides = false;
   };
   struct Lists {
@@ -28,6 +29,7 @@ class TableModel {
 
   explicit TableModel(const NodeId& self) : self_(self) {}
   const std::map<unsigned, Lists>& buckets() const { return buckets_; }
+  void set_time(Now now) { now_ = now.mono; }
 
   Inserted proven(const NodeRecord& record) {
     const auto bucket = bucket_of(self_, record.id);
@@ -43,7 +45,12 @@ class TableModel {
       return Inserted::known;
     }
     if (!subnet_allows(record.udp, *bucket, {})) return Inserted::subnet_full;
-    Item item{.id = record.id, .udp = record.udp, .seq = record.seq, .checks = 1, .live = true};
+    Item item{.id = record.id,
+              .udp = record.udp,
+              .seq = record.seq,
+              .checks = 1,
+              .seen = now_,
+              .live = true};
     if (lists.main.size() < kBucketSize) {
       lists.main.push_back(item);
       return Inserted::main;
@@ -100,6 +107,7 @@ class TableModel {
     Item* item = find(id);
     if (item == nullptr || item->udp != from) return;
     item->decides = false;
+    item->seen = now_;
     to_tail(id);
   }
 
@@ -112,12 +120,14 @@ class TableModel {
     if (Item* item = find(id)) item->pinged = true;
   }
 
-  // Whom a newcomer's bucket wants pinged; a ping that is out already decides as well.
+  // Whom a newcomer's bucket wants pinged, unless it was seen within 30 s; a ping that is out
+  // already decides as well.
   std::optional<NodeId> next_check() {
     while (!wanted_.empty()) {
       Lists& lists = buckets_[*wanted_.begin()];
       wanted_.erase(wanted_.begin());
       if (lists.main.size() < kBucketSize || lists.main[0].disposable) continue;
+      if (now_ - lists.main[0].seen < seconds(30)) continue;
       lists.main[0].decides = true;
       if (!lists.main[0].pinged) return lists.main[0].id;
     }
@@ -196,13 +206,14 @@ class TableModel {
         }
       }
     }
-    const size_t share = size < 64 ? 10 : std::clamp<size_t>(size / 20, 2, 10);
+    const size_t share = size < 64 ? 10 : std::clamp<size_t>(size / 24, 2, 10);
     return in_table < share && in_bucket < 2;
   }
 
   void answered(const NodeId& id) {
     Item* item = find(id);
     item->pinged = item->decides = false;
+    item->seen = now_;
     if (item->disposable) return;
     const bool newcomer = !item->live;
     ++item->checks;
@@ -257,6 +268,7 @@ class TableModel {
   NodeId self_;
   std::map<unsigned, Lists> buckets_;
   std::set<unsigned> wanted_;
+  MonoTime now_{};
 };
 
 }  // namespace beamline::discovery
