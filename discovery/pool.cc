@@ -16,7 +16,8 @@ bool PoolFilter::accepts(const NodeRecord& record) const {
   return std::find(forks.begin(), end, record.fork) != end;
 }
 
-Pool::Pool(const PoolConfig& config, Rng& rng) : config_(config), index_(rng), subnets_(rng) {
+Pool::Pool(const PoolConfig& config, Rng& rng)
+    : config_(config), index_(rng), subnets_(rng), rng_(rng.fork()) {
   BL_CHECK(config_.capacity > 0 && config_.capacity <= kMaxCapacity);
 }
 
@@ -85,7 +86,7 @@ bool Pool::update(uint32_t slot, const NodeRecord& record, bool proven) {
   entry.record.protocols |= protocols;
   if (!record.is_signed() && entry.record.tcp_port == 0) entry.record.tcp_port = port;
   ++stats_.updated;
-  const Standing now = class_at(place_[slot]);
+  const Standing now = class_at(position_of(slot));
   const bool accepted = filter_.accepts(entry.record);
   if (now != Standing::unjudged && (now == Standing::filtered) == accepted) classify(slot);
   return true;
@@ -94,13 +95,14 @@ bool Pool::update(uint32_t slot, const NodeRecord& record, bool proven) {
 // A new slot is the last of the permutation: held, until it is classified.
 uint32_t Pool::allocate() {
   uint32_t slot = 0;
-  if (size_ < order_.size()) {
-    slot = order_[size_];  // slots that are free follow the ones in use
+  if (size_ < place_.size()) {
+    slot = order(size_);  // slots that are free follow the ones in use
   } else {
     slot = static_cast<uint32_t>(size_);
     if (slot / kChunk == chunks_.size()) chunks_.push_back(std::make_unique<Entry[]>(kChunk));
-    order_.push_back(slot);
-    place_.push_back(slot);
+    if (slot / kLine == lines_.size()) lines_.emplace_back();
+    order(slot) = slot;
+    place_.push_back(static_cast<uint32_t>(slot / kLine));
   }
   ++size_;
   return slot;
@@ -110,7 +112,7 @@ void Pool::erase(uint32_t slot) {
   Entry& entry = at(slot);
   stop_waiting(slot);
   move_to(slot, Standing::held);
-  exchange(place_[slot], size_ - 1);
+  exchange(position_of(slot), size_ - 1);
   --size_;
   (entry.older == kNone ? oldest_ : at(entry.older).newer) = entry.newer;
   (entry.newer == kNone ? newest_ : at(entry.newer).older) = entry.older;
@@ -127,6 +129,14 @@ bool Pool::remove(const NodeId& id) {
   return true;
 }
 
+size_t Pool::position_of(uint32_t slot) const {
+  const Line& line = lines_[place_[slot]];
+  size_t i = 0;
+  while (i < kLine && line.slots[i] != slot) ++i;
+  BL_CHECK(i < kLine);
+  return place_[slot] * kLine + i;
+}
+
 Standing Pool::class_at(size_t position) const {
   size_t index = 0;
   while (index < border_.size() && position >= border_[index]) ++index;
@@ -134,22 +144,31 @@ Standing Pool::class_at(size_t position) const {
 }
 
 void Pool::exchange(size_t a, size_t b) {
-  std::swap(order_[a], order_[b]);
-  place_[order_[a]] = static_cast<uint32_t>(a);
-  place_[order_[b]] = static_cast<uint32_t>(b);
+  std::swap(order(a), order(b));
+  if (a / kLine == b / kLine) return;
+  place_[order(a)] = static_cast<uint32_t>(a / kLine);
+  place_[order(b)] = static_cast<uint32_t>(b / kLine);
 }
 
 // Across each border between: change places with the one that stands there, move the border.
 void Pool::move_to(uint32_t slot, Standing to) {
   const auto target = static_cast<size_t>(to);
-  auto now = static_cast<size_t>(class_at(place_[slot]));
-  for (; now < target; ++now) exchange(place_[slot], --border_[now]);
-  for (; now > target; --now) exchange(place_[slot], border_[now - 1]++);
+  size_t at = position_of(slot);
+  auto now = static_cast<size_t>(class_at(at));
+  const auto go = [&](size_t position) {
+    exchange(at, position);
+    at = position;
+  };
+  for (; now < target; ++now) go(--border_[now]);
+  for (; now > target; --now) {
+    go(border_[now - 1]++);
+    if (now == 1) go(rng_.below(border_[0]));
+  }
 }
 
 void Pool::classify(uint32_t slot) {
   Entry& entry = at(slot);
-  if (class_at(place_[slot]) == Standing::tried) entry.cycle = cycle_;
+  if (class_at(position_of(slot)) == Standing::tried) entry.cycle = cycle_;
   Standing to = Standing::eligible;
   if (entry.in_use || entry.ladder != kLadders) {
     to = Standing::held;
@@ -164,10 +183,11 @@ void Pool::classify(uint32_t slot) {
 
 // After a change of the filter: so many contacts, from the end of their class.
 void Pool::judge(size_t budget) {
-  for (; budget > 0 && border_[2] > border_[1]; --budget) classify(order_[border_[2] - 1]);
+  for (; budget > 0 && border_[2] > border_[1]; --budget) classify(order(border_[2] - 1));
 }
 
-// Looks at no contact, so that it costs three random accesses to memory whatever the pool holds.
+// Looks at no contact, and at one line of the order, which is the next one in memory: whatever the
+// pool holds, a pick costs the same.
 const NodeRecord* Pool::pick(Now now, Rng& rng) {
   wake(now);
   judge(kSettleBudget);
@@ -180,10 +200,21 @@ const NodeRecord* Pool::pick(Now now, Rng& rng) {
     ++stats_.empty_picks;
     return nullptr;
   }
-  const uint32_t slot = order_[rng.below(border_[0])];
-  exchange(place_[slot], --border_[0]);  // it is the first of the tried now
+  const size_t last = border_[0] - 1;
+  Line& line = lines_[last / kLine];
+  std::swap(line.slots[rng.below(last % kLine + 1)], line.slots[last % kLine]);
+  const uint32_t slot = line.slots[last % kLine];
+  border_[0] = static_cast<uint32_t>(last);  // it is the first of the tried now
+  if (last % kLine == 0) mix(last / kLine);
   ++stats_.picked;
   return &at(slot).record;
+}
+
+// All of a line were tried: one of them goes elsewhere among the tried, so that cycles differ.
+void Pool::mix(size_t line) {
+  const size_t tried = border_[1] - border_[0];
+  if (tried <= kLine) return;
+  exchange(line * kLine + rng_.below(kLine), border_[0] + rng_.below(tried));
 }
 
 void Pool::hold(const NodeId& id) {
@@ -275,7 +306,7 @@ size_t Pool::count(Standing standing) const {
 Standing Pool::standing(const NodeId& id) const {
   const uint32_t slot = slot_of(id);
   BL_CHECK(slot != kNone);
-  return class_at(place_[slot]);
+  return class_at(position_of(slot));
 }
 
 uint32_t Pool::failures(const NodeId& id) const {
@@ -285,7 +316,7 @@ uint32_t Pool::failures(const NodeId& id) const {
 
 size_t Pool::memory() const {
   return sizeof(Pool) + chunks_.size() * kChunk * sizeof(Entry) +
-         chunks_.capacity() * sizeof(chunks_[0]) + order_.capacity() * sizeof(uint32_t) +
+         chunks_.capacity() * sizeof(chunks_[0]) + lines_.capacity() * sizeof(Line) +
          place_.capacity() * sizeof(uint32_t) + index_.memory() + subnets_.memory();
 }
 

@@ -7,12 +7,10 @@
 //  - size() <= capacity; what arrived first leaves first; an id that is there keeps its place;
 //  - each contact is in exactly one class (Standing);
 //  - at most `subnet_limit` contacts of one /24, so that who owns a network and makes up ids
-//  neither
-//    fills it nor pushes others out;
+//    neither fills it nor pushes others out;
 //  - in one cycle each eligible contact is given out once; a cycle ends when all were;
 //  - insert, remove, pick and every change of a standing are O(1), also when all were tried:
-//  classes
-//    are ranges of one permutation, and a new cycle moves a border.
+//    classes are ranges of one permutation, and a new cycle moves a border.
 // Only a change of the filter costs O(size), at most kSettleBudget contacts a call.
 //
 // Nothing is banned for good: a failure is a backoff (30 s, 3 min, 15 min, then 1 h again and
@@ -84,8 +82,10 @@ class Pool {
   bool remove(const NodeId& id);
   const NodeRecord* find(const NodeId& id) const;
 
-  // A uniform choice among the eligible; nullptr when there is none now (all held or filtered).
-  // It counts as tried from now on. When all were tried, a new cycle begins.
+  // A random choice among the eligible; nullptr when there is none now (all held or filtered). It
+  // counts as tried from now on. When all were tried, a new cycle begins. Who becomes eligible gets
+  // a uniform place in the order of the cycle, so that being new or old is no advantage; a pick
+  // draws from the last sixteen places, which lie in one cache line.
   const NodeRecord* pick(Now now, Rng& rng);
   // Connected or being dialled: not to be picked until release().
   void hold(const NodeId& id);
@@ -137,6 +137,9 @@ class Pool {
   Entry& at(uint32_t slot) { return chunks_[slot / kChunk][slot % kChunk]; }
   const Entry& at(uint32_t slot) const { return chunks_[slot / kChunk][slot % kChunk]; }
   uint32_t slot_of(const NodeId& id) const;
+  uint32_t& order(size_t position) { return lines_[position / kLine].slots[position % kLine]; }
+  uint32_t order(size_t position) const { return lines_[position / kLine].slots[position % kLine]; }
+  size_t position_of(uint32_t slot) const;
   bool put(const NodeRecord& record, bool proven);
   bool update(uint32_t slot, const NodeRecord& record, bool proven);
   bool subnet_full(uint64_t subnet) const;
@@ -151,15 +154,22 @@ class Pool {
   void wake(Now now);
   void judge(size_t budget);
   void classify(uint32_t slot);
+  void mix(size_t line);
 
   PoolConfig config_;
   PoolFilter filter_;
   std::vector<std::unique_ptr<Entry[]>> chunks_;
   IdIndex index_;
   SubnetCounts subnets_;
-  // order_ is a permutation of slots: the classes of Standing in their order, then free ones;
-  // border_[i] is where class i + 1 begins. place_ is its inverse.
-  std::vector<uint32_t> order_;
+  // A permutation of slots: the classes of Standing in their order, then free ones; border_[i] is
+  // where class i + 1 begins. place_ has the line where each slot stands: within a line they
+  // change places without a write elsewhere.
+  static constexpr size_t kLine = 16;
+  struct alignas(64) Line {
+    std::array<uint32_t, kLine> slots;
+    Line() { slots.fill(kNone); }
+  };
+  std::vector<Line> lines_;
   std::vector<uint32_t> place_;
   std::array<uint32_t, 4> border_{};
   size_t size_ = 0;
@@ -167,6 +177,7 @@ class Pool {
   uint32_t oldest_ = kNone;
   uint32_t newest_ = kNone;
   std::array<Ladder, kLadders> ladders_{};
+  Rng rng_;  // for places in the order
   Stats stats_;
 };
 

@@ -62,6 +62,39 @@ TEST_F(PoolTest, AProbeOfAllTriedStartsACycleWithoutScan) {
   }
 }
 
+// Each of 200 contacts is the first of a cycle about equally often, whether it came first or last
+// and whether it is new in this cycle; and cycles have different orders.
+TEST_F(PoolTest, ARandomEligibleCandidateIsPickedNotTheNewestNorTheSameEachCycle) {
+  constexpr size_t kContacts = 200, kRounds = 4000;
+  std::map<NodeId, size_t> first;
+  for (size_t round = 0; round < kRounds; ++round) {
+    Pool pool(PoolConfig{}, rng_);
+    std::vector<NodeId> ids;
+    for (size_t i = 0; i < kContacts; ++i) {
+      NodeRecord record = node(NodeId{}, address(uint32_t(i)));
+      record.id.bytes[0] = uint8_t(i);
+      ids.push_back(record.id);
+      pool.insert(record);
+    }
+    ++first[pool.pick(at({}), rng_)->id];
+    if (round > 0) continue;
+    std::set<std::vector<NodeId>> orders;
+    for (int cycle = 0; cycle < 10; ++cycle) {
+      while (pool.count(Standing::eligible) > 0) pool.pick(at({}), rng_);
+      std::vector<NodeId> begin;
+      for (int i = 0; i < 20; ++i) begin.push_back(pool.pick(at({}), rng_)->id);
+      orders.insert(begin);
+    }
+    EXPECT_EQ(orders.size(), 10u);
+  }
+  // 20 times each in the mean, standard deviation 4.5.
+  EXPECT_EQ(first.size(), kContacts);
+  for (const auto& [id, count] : first) {
+    EXPECT_GE(count, 2u);
+    EXPECT_LE(count, 45u);
+  }
+}
+
 TEST_F(PoolTest, NoPermanentBlacklist) {
   PoolConfig config;
   Pool pool(config, rng_);
