@@ -66,6 +66,10 @@ inline constexpr size_t kFirstSize = sizeof(T);
 template <>
 inline constexpr size_t kFirstSize<bl_command> = offsetof(bl_command, source);
 template <>
+inline constexpr size_t kFirstSize<bl_core_stats> = offsetof(bl_core_stats, votes_applied);
+template <>
+inline constexpr size_t kFirstSize<bl_vote> = offsetof(bl_vote, head_slot);
+template <>
 inline constexpr size_t kFirstSize<bl_core_options> = offsetof(bl_core_options, verify_block);
 
 // A struct of the caller's, whatever its version: what it does not reach is zero, what we do not
@@ -123,33 +127,46 @@ class CallbackClient final : public BlockClient {
   explicit CallbackClient(const bl_core_options& options)
       : verify_(options.verify_block),
         import_(options.import_block),
+        import_result_(options.import_block_result),
         context_(options.worker_context) {}
   chain::Verdict verify(const chain::BlockInfo& block, chain::Origin) override;
   chain::ImportVerdict import(const chain::BlockInfo& block, chain::Origin) override;
 
  private:
   using Callback = uint32_t (*)(void* context, const bl_block* block);
+  using ResultCallback = uint32_t (*)(void* context, const bl_block* block,
+                                      bl_import_result* result);
   chain::Verdict call(Callback callback, const chain::BlockInfo& block) const;
   const Callback verify_;
   const Callback import_;
+  const ResultCallback import_result_;
   void* const context_;
 };
+
+// What a result of the host's says besides its verdict; null if it is well formed, else what is
+// wrong.
+const char* read_import_result(const bl_import_result& given, chain::ImportVerdict& verdict);
 
 // Fills `out` from `command`; it points into it, and into `roots`.
 void describe(const chain::Command& command, std::vector<bl_root>& roots, bl_command& out);
 
 }  // namespace beamline::node::abi
 
+namespace beamline::node::abi {
+class LeanClient;
+}
+
 struct bl_core {
   using Command = beamline::chain::Command;
   bl_core(beamline::node::BlockFormat made, beamline::chain::ChainConfig config,
-          uint32_t command_capacity)
-      : format(std::move(made)), program(std::move(config), command_capacity) {}
+          uint32_t command_capacity);
+  ~bl_core();
 
   // Before what may hold bytes of the host's.
   beamline::node::abi::ReleaseList releases;
   const beamline::node::BlockFormat format;
   std::optional<beamline::node::abi::CallbackClient> client;
+  std::unique_ptr<beamline::node::abi::LeanClient> lean;  // instead
   beamline::node::EmbeddedCore program;
   beamline::ReactorThread thread;
   std::atomic<int64_t> producers{0};

@@ -131,6 +131,9 @@ struct Describe {
     out.target = to_c(c.vote.target);
     out.validators = c.vote.validators.data();
     out.count = c.vote.validators.size();
+    out.head_slot = c.vote.head_slot;
+    out.aggregate = c.vote.aggregate ? 1 : 0;
+    bytes(c.vote.proof);
   }
   void operator()(const chain::JustifiedInvalid& c) const {
     out.kind = BL_COMMAND_JUSTIFIED_INVALID;

@@ -6,6 +6,7 @@
 
 #include "loop/backends.h"
 #include "node/abi.h"
+#include "node/abi_policy.h"
 
 namespace beamline::node::abi {
 namespace {
@@ -63,6 +64,11 @@ std::optional<chain::ChainConfig> make_config(const bl_core_options& options) {
   chain::Limits& limits = config.limits;
   limits.roots_per_request = or_default(options.roots_per_request, limits.roots_per_request);
   limits.peers = or_default(options.peers, limits.peers);
+  const auto timeout = [](uint32_t ms, Duration fallback) {
+    return ms == 0 ? fallback : milliseconds(ms);
+  };
+  limits.progress_deadline = timeout(options.progress_timeout_ms, limits.progress_deadline);
+  limits.total_deadline = timeout(options.request_timeout_ms, limits.total_deadline);
   // Room for what one step may cause with so many peers, twice.
   limits.commands = std::max(limits.commands, (limits.cached_blocks + limits.peers) * 4 + 128);
   return config;
@@ -81,6 +87,10 @@ int32_t create(const bl_core_options& options, bl_core** out) {
   if (!format || !config) return BL_INVALID_ARGUMENT;
   const bool on_workers = options.import == BL_IMPORT_WORKERS;
   if (on_workers && options.verify_block == nullptr) return BL_INVALID_ARGUMENT;
+  Policy policy;
+  if (const int32_t made = make_policy(options, *format, *config, policy); made != BL_OK) {
+    return made;
+  }
   const WorkerPoolOptions workers{.workers = or_default<uint32_t>(options.workers, 2),
                                   .jobs = or_default<uint32_t>(options.worker_jobs, 64)};
   if (workers.workers > 64 || workers.jobs > 4096) return BL_INVALID_ARGUMENT;
@@ -88,7 +98,14 @@ int32_t create(const bl_core_options& options, bl_core** out) {
   const auto backend = choose_backend(kKinds[options.backend]);
   if (!backend) return BL_SYSTEM;
   auto core = std::make_unique<bl_core>(std::move(*format), std::move(*config), capacity);
-  if (on_workers) core->program.set_client(core->client.emplace(options), workers);
+  core->program.set_fork_choice(std::move(policy.fork_choice), policy.lean);
+  core->lean = std::move(policy.client);
+  if (core->lean != nullptr) {
+    core->lean->follow(core->program.floor());
+    core->program.set_client(*core->lean, workers);
+  } else if (on_workers) {
+    core->program.set_client(core->client.emplace(options), workers);
+  }
   const Status started = core->thread.start("bl-core", backend_maker(backend->kind), core->program);
   if (!started) return result_of(started.error());
   core->on_command = options.on_command;
@@ -159,6 +176,11 @@ void ReleaseList::run() {
 using namespace beamline;
 using namespace beamline::node;
 using namespace beamline::node::abi;
+
+bl_core::bl_core(BlockFormat made, chain::ChainConfig config, uint32_t command_capacity)
+    : format(std::move(made)), program(std::move(config), command_capacity) {}
+
+bl_core::~bl_core() = default;
 
 void bl_core::run_commands() {
   pthread_setname_np(pthread_self(), "bl-commands");
@@ -260,6 +282,13 @@ int32_t bl_core_get_stats(const bl_core* core, bl_core_stats* stats) {
     filled.requests = now.requests;
     filled.stale_events = now.stale_events;
     filled.late_chunks = now.late_chunks;
+    filled.votes_applied = now.votes_applied;
+    filled.votes_without_effect = now.votes_without_effect;
+    filled.votes_waiting = now.votes_waiting;
+    filled.fork_choice_refused = now.fork_choice_refused;
+    filled.own_refused = now.own_refused;
+    filled.reorgs = now.reorgs;
+    filled.charges = now.charges;
     write_struct(filled, stats);
     return BL_OK;
   });

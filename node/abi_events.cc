@@ -160,6 +160,7 @@ int32_t push_decoded(bl_producer* producer, const bl_block* block, Make&& make) 
 constexpr size_t kMaxValidatorsOfAVote = 131'072;
 constexpr size_t kMaxVotesOfABlock = 65'536;
 constexpr size_t kMaxBalances = 4'194'304;
+constexpr size_t kMaxProof = 1u << 20;
 
 chain::Checkpoint checkpoint_of(const bl_checkpoint& checkpoint) {
   return {checkpoint.number, root_of(checkpoint.root)};
@@ -173,12 +174,17 @@ std::optional<std::vector<uint64_t>> numbers_of(const uint64_t* numbers, size_t 
 
 std::optional<chain::Vote> vote_of(const bl_vote& vote) {
   auto validators = numbers_of(vote.validators, vote.validator_count, kMaxValidatorsOfAVote);
-  if (!validators || validators->empty()) return std::nullopt;
+  if (!validators || validators->empty() || vote.aggregate > 1) return std::nullopt;
+  const bool has_proof = vote.proof != nullptr || vote.proof_size == 0;
+  if (!has_proof || vote.proof_size > kMaxProof) return std::nullopt;
   return chain::Vote{.slot = vote.slot,
                      .head_root = root_of(vote.head_root),
                      .source = checkpoint_of(vote.source),
                      .target = checkpoint_of(vote.target),
-                     .validators = std::move(*validators)};
+                     .validators = std::move(*validators),
+                     .head_slot = vote.head_slot,
+                     .aggregate = vote.aggregate == 1,
+                     .proof = SharedBytes::copy({vote.proof, vote.proof_size})};
 }
 
 // `make(given, vote)` gives the event.
@@ -188,7 +194,7 @@ int32_t push_vote(bl_producer* producer, const bl_vote* vote, Make&& make) {
     bl_vote given;
     if (!read_struct(vote, given)) return invalid(*producer, "bl_vote");
     auto decoded = vote_of(given);
-    if (!decoded) return invalid(*producer, "bl_vote.validators");
+    if (!decoded) return invalid(*producer, "bl_vote: validators, aggregate or proof");
     chain::Event event = make(given, std::move(*decoded));
     const PushResult result = producer->port->push(std::move(event));
     return finish(*producer, result, event);
@@ -232,6 +238,24 @@ std::optional<Error> failure_of(uint32_t why) {
 }
 
 }  // namespace
+
+const char* read_import_result(const bl_import_result& given, chain::ImportVerdict& verdict) {
+  static_assert(static_cast<int>(chain::Execution::invalid) == BL_EXECUTION_INVALID);
+  if (given.execution > BL_EXECUTION_INVALID) return "BL_EXECUTION_*";
+  verdict.post = {.justified = checkpoint_of(given.justified),
+                  .finalized = checkpoint_of(given.finalized),
+                  .unrealized_justified = checkpoint_of(given.unrealized_justified),
+                  .unrealized_finalized = checkpoint_of(given.unrealized_finalized),
+                  .execution = static_cast<chain::Execution>(given.execution),
+                  .payload_hash = root_of(given.payload_hash)};
+  if (!read_votes(given, verdict.votes)) return "bl_import_result.votes";
+  auto equivocations =
+      numbers_of(given.equivocations, given.equivocation_count, kMaxValidatorsOfAVote);
+  if (!equivocations) return "bl_import_result.equivocations";
+  verdict.equivocations = std::move(*equivocations);
+  return nullptr;
+}
+
 }  // namespace beamline::node::abi
 
 using namespace beamline;
@@ -420,20 +444,9 @@ int32_t bl_push_import_result(bl_producer* producer, const bl_import_result* res
   return push_guarded(producer, [&]() -> int32_t {
     bl_import_result given;
     if (!read_struct(result, given)) return invalid(*producer, "bl_import_result");
-    static_assert(static_cast<int>(chain::Execution::invalid) == BL_EXECUTION_INVALID);
-    if (given.execution > BL_EXECUTION_INVALID) return invalid(*producer, "BL_EXECUTION_*");
     chain::ImportVerdict verdict{.import = given.import, .verdict = chain::Verdict::valid};
-    verdict.post = {.justified = checkpoint_of(given.justified),
-                    .finalized = checkpoint_of(given.finalized),
-                    .unrealized_justified = checkpoint_of(given.unrealized_justified),
-                    .unrealized_finalized = checkpoint_of(given.unrealized_finalized),
-                    .execution = static_cast<chain::Execution>(given.execution),
-                    .payload_hash = root_of(given.payload_hash)};
-    if (!read_votes(given, verdict.votes)) return invalid(*producer, "bl_import_result.votes");
-    auto equivocations =
-        numbers_of(given.equivocations, given.equivocation_count, kMaxValidatorsOfAVote);
-    if (!equivocations) return invalid(*producer, "bl_import_result.equivocations");
-    verdict.equivocations = std::move(*equivocations);
+    const char* wrong = read_import_result(given, verdict);
+    if (wrong != nullptr) return invalid(*producer, wrong);
     chain::Event event = std::move(verdict);
     const PushResult pushed = producer->port->push(std::move(event));
     return finish(*producer, pushed, event);

@@ -4,7 +4,9 @@
 
 namespace beamline::node::abi {
 
-chain::Verdict CallbackClient::call(Callback callback, const chain::BlockInfo& block) const {
+namespace {
+
+bl_block named_block(const chain::BlockInfo& block) {
   bl_block given{};
   given.size = sizeof given;
   given.version = BL_VERSION;
@@ -14,10 +16,20 @@ chain::Verdict CallbackClient::call(Callback callback, const chain::BlockInfo& b
   given.proposer = block.proposer;
   given.signed_block.data = block.signed_bytes.data();
   given.signed_block.size = block.signed_bytes.size();
-  const uint32_t verdict = callback(context_, &given);
-  // A number that we do not know is a fault of the host's, not of the block.
+  return given;
+}
+
+// A number that we do not know is a fault of the host's, not of the block.
+chain::Verdict verdict_of(uint32_t verdict) {
   if (verdict > BL_VERDICT_TRY_AGAIN) return chain::Verdict::try_again;
   return static_cast<chain::Verdict>(verdict);
+}
+
+}  // namespace
+
+chain::Verdict CallbackClient::call(Callback callback, const chain::BlockInfo& block) const {
+  const bl_block given = named_block(block);
+  return verdict_of(callback(context_, &given));
 }
 
 chain::Verdict CallbackClient::verify(const chain::BlockInfo& block, chain::Origin) {
@@ -26,7 +38,17 @@ chain::Verdict CallbackClient::verify(const chain::BlockInfo& block, chain::Orig
 
 chain::ImportVerdict CallbackClient::import(const chain::BlockInfo& block, chain::Origin) {
   chain::ImportVerdict result;
-  if (import_ != nullptr) result.verdict = call(import_, block);
+  if (import_result_ == nullptr) {
+    if (import_ != nullptr) result.verdict = call(import_, block);
+    return result;
+  }
+  bl_import_result given{};
+  given.size = sizeof given;
+  given.version = BL_VERSION;
+  const bl_block named = named_block(block);
+  result.verdict = verdict_of(import_result_(context_, &named, &given));
+  given.size = sizeof given;
+  if (read_import_result(given, result) != nullptr) result = {.verdict = chain::Verdict::try_again};
   return result;
 }
 

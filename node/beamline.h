@@ -35,6 +35,8 @@
  *
  * Written so that C11, C++, Zig's @cImport, bindgen and ctypes read it alike: fixed-width types, no
  * bit-fields, no macros but constants.
+ *
+ * lint: allow(file-size): one header, which an embedder's tools read and install alone.
  */
 #ifndef BEAMLINE_H
 #define BEAMLINE_H
@@ -47,7 +49,7 @@ extern "C" {
 #endif
 
 /* Of the structs and functions here. Rises when something is appended. */
-#define BL_VERSION 1
+#define BL_VERSION 2
 
 /* ---- Handles and values */
 
@@ -132,6 +134,36 @@ uint32_t bl_version(void);
 #define BL_FORK_ELECTRA 5
 #define BL_FORK_FULU 6
 
+/* Who decides on the head.
+ *
+ * HIGHEST_SLOT: the tip of the highest slot, of equal ones the larger root. It needs nothing; only
+ * the anchor is ever justified or final.
+ *
+ * BEACON, with BL_CHAIN_BEACON: LMD-GHOST as of fulu, with proposer boost, unrealised
+ * justification, optimistic sync. Yours are
+ *   - of each block: checkpoints, execution status, votes and slashed validators, by
+ *     bl_push_import_result (BL_IMPORT_ASK) or import_block_result (BL_IMPORT_WORKERS); a bare
+ *     verdict says that the block justifies nothing and has no payload;
+ *   - votes: bl_push_gossip_vote, verified by BL_COMMAND_VERIFY_VOTE (not with BL_IMPORT_ACCEPT),
+ *     and bl_push_own_vote;
+ *   - balances: bl_push_justified_balances, of the anchor's checkpoint once the core is made, and
+ *     then whenever BL_COMMAND_JUSTIFIED_CHANGED asks. Before the first no vote has weight;
+ *   - bl_push_equivocation, and bl_push_payload_verdict for each payload that was optimistic.
+ *
+ * LEAN, with BL_CHAIN_LEAN and BL_IMPORT_WORKERS: 3SF-mini; the state transition runs inside, on
+ * the workers, one block at a time, and keeps up to 1 GiB of states. It needs
+ *   - anchor_state, and anchor_bytes unless the anchor is a genesis block. anchor_root, anchor_slot
+ *     and genesis_time_ms follow from them: zero, or the same. slot_ms: 0 or 4,000;
+ *   - verify_block: the proposer's signature and the proof over the block's votes, with the keys of
+ *     the state's registry. Nothing of the block has been checked yet, its indices neither;
+ *     import_block and import_block_result are null;
+ *   - votes: as above, with head_slot, aggregate and proof; those of one validator have no weight
+ *     in lean, and aggregates count from the next interval 0 or 4 on.
+ * It follows: what to vote for, proposals and aggregation are not offered. */
+#define BL_FORK_CHOICE_HIGHEST_SLOT 0
+#define BL_FORK_CHOICE_BEACON 1
+#define BL_FORK_CHOICE_LEAN 2
+
 /* The first epoch of a fork. */
 typedef struct bl_fork_epoch {
   uint64_t epoch;
@@ -141,6 +173,7 @@ typedef struct bl_fork_epoch {
 
 struct bl_command;
 struct bl_block;
+struct bl_import_result;
 
 typedef struct bl_core_options {
   uint32_t size;
@@ -179,10 +212,25 @@ typedef struct bl_core_options {
   void* worker_context;
   uint32_t workers;     /* threads, 1 to 64; 0: 2 */
   uint32_t worker_jobs; /* blocks that wait for one, 1 to 4,096; 0: 64 */
+  /* Since version 2. Instead of import_block: fills `result`, which is zeroed, as for
+   * bl_push_import_result (but for `import` and `verdict`). What it points to is copied on the same
+   * thread, before this is called again there. */
+  uint32_t (*import_block_result)(void* context, const struct bl_block* block,
+                                  struct bl_import_result* result);
+  uint32_t fork_choice;        /* BL_FORK_CHOICE_* */
+  uint32_t anchor_execution;   /* beacon: BL_EXECUTION_* of the anchor's payload, not _INVALID */
+  uint64_t anchor_epoch;       /* beacon: of the anchor's state, justified and final from there on,
+                                * at most 2^32 - 1; 0: that of anchor_slot */
+  bl_root anchor_payload_hash; /* beacon: zero for none */
+  const uint8_t* anchor_state; /* lean: SSZ of the State after the anchor's block; not kept */
+  size_t anchor_state_size;
+  uint32_t progress_timeout_ms; /* a request without progress for so long is over; 0: 5,000 */
+  uint32_t request_timeout_ms;  /* and one that takes so long in all; 0: 120,000 */
 } bl_core_options;
 
 /* Makes a core and starts its thread. `*core` is set on BL_OK only. Any thread.
- * BL_INVALID_ARGUMENT, BL_NO_MEMORY, BL_SYSTEM. */
+ * BL_INVALID_ARGUMENT; BL_MALFORMED (lean: the anchor's state or block does not decode);
+ * BL_NO_MEMORY, BL_SYSTEM. */
 int32_t bl_core_create(const bl_core_options* options, bl_core** core);
 
 /* Ends the core's thread (and the callback's): later pushes say BL_CLOSED, events that were pushed
@@ -214,6 +262,14 @@ typedef struct bl_core_stats {
   uint64_t requests;     /* sent, by root and by range */
   uint64_t stale_events; /* dropped: of peers that are not there, or of an older generation */
   uint64_t late_chunks;  /* of requests that are over */
+  /* Since version 2. */
+  uint64_t votes_applied;
+  uint64_t votes_without_effect; /* not newer, too late, contradicting themselves or the tree */
+  uint64_t votes_waiting;        /* ever kept until their block came */
+  uint64_t fork_choice_refused;  /* blocks, balances and payload verdicts that do not fit */
+  uint64_t own_refused;          /* bl_push_own_block: no parent, not after it, or known */
+  uint64_t reorgs;
+  uint64_t charges; /* of peers, for their conduct */
 } bl_core_stats;
 
 /* Fills `stats` (its size and version are yours). Any thread; waits for nobody. Also after
@@ -424,6 +480,12 @@ typedef struct bl_vote {
   bl_checkpoint target;
   const uint64_t* validators; /* copied; 1 to 131,072 */
   size_t validator_count;
+  /* Since version 2, of lean alone. */
+  uint64_t head_slot; /* what the vote says of head_root */
+  uint32_t aggregate; /* 1: `proof` is of all validators; 0: of one, its signature */
+  uint32_t reserved;
+  const uint8_t* proof; /* copied; up to 1 MiB */
+  size_t proof_size;
 } bl_vote;
 
 /* A vote from the mesh; one BL_COMMAND_GOSSIP_VERDICT comes back for it. BL_FULL: refused and
@@ -602,6 +664,10 @@ typedef struct bl_command {
   bl_checkpoint source;
   bl_checkpoint target;
   const uint64_t* validators; /* `count` of them */
+  /* Since version 2: of a vote, as in bl_vote; its proof is in `bytes`. */
+  uint64_t head_slot;
+  uint32_t aggregate;
+  uint32_t reserved;
 } bl_command;
 
 /* The next command, in order; `command->size` and `version` are yours. BL_EMPTY: there is none, and

@@ -25,6 +25,9 @@ class BlockFormat {
   explicit BlockFormat(const LeanPreset& preset);
 
   bool lean() const { return lean_ != nullptr; }
+  // REQUIRES: lean(); not lean(). The first stays where it is when the format is moved.
+  const LeanTypes& lean_types() const { return *lean_; }
+  const Preset& beacon_preset() const { return beacon_->preset(); }
   // The block of checked SSZ. Errors: those of parsing. `hasher` is the caller's own.
   Result<chain::BlockInfo> decode(SharedBytes ssz, ssz::Hasher& hasher) const;
   // Whether blocks of this chain come under this topic. unsupported: a topic of this kind of chain

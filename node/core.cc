@@ -4,11 +4,11 @@
 
 namespace beamline::node {
 Core::Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer,
-           const CoreOptions& options)
+           const CoreOptions& options, std::unique_ptr<chain::ForkChoice> fork_choice)
     : reactor_(reactor),
       observer_(observer),
       options_(options),
-      chain_(std::move(config)),
+      chain_(std::move(config), nullptr, std::move(fork_choice)),
       timer_([](Timer&) {}, nullptr),
       again_([](Ready&) {}, nullptr) {
   reactor_.add_hook(*this);

@@ -48,9 +48,9 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   // Of commands. One run of messages may exceed it by what it causes.
   static constexpr size_t kOutboxLimit = 4096;
 
-  // REQUIRES: on the reactor's thread.
+  // Without a fork choice, that of the highest slot. REQUIRES: on the reactor's thread.
   Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer,
-       const CoreOptions& options = {});
+       const CoreOptions& options = {}, std::unique_ptr<chain::ForkChoice> fork_choice = nullptr);
   ~Core() override;
 
   // Before the first turn.

@@ -5,7 +5,8 @@ namespace beamline::node {
 Status EmbeddedCore::on_start(Reactor& reactor) {
   if (ring_.fd() < 0) return local_error(Code::io_error, "eventfd");
   ring_.set_writer(reactor.backend().waker());
-  core_ = std::make_unique<Core>(reactor, std::move(config_), *this);
+  core_ = std::make_unique<Core>(reactor, std::move(config_), *this, CoreOptions{},
+                                 std::move(fork_choice_));
   core_->set_network(*this);
   inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
   gate_ = inbox_->gate();
@@ -29,6 +30,7 @@ void EmbeddedCore::on_stop(Reactor& reactor) {
   inbox_.reset();
   ring_.finish(core_->take_outbox());
   core_.reset();
+  lean_ = nullptr;
 }
 
 PushResult EmbeddedCore::push(chain::Command&& command) {
@@ -38,6 +40,10 @@ PushResult EmbeddedCore::push(chain::Command&& command) {
 }
 
 void EmbeddedCore::end_of_turn(Now) {
+  if (lean_ != nullptr && lean_->store().floor_root() != last_floor_) {
+    last_floor_ = lean_->store().floor_root();
+    floor_.write(last_floor_);
+  }
   write_stats();
   stats_fresh_ = false;
 }
@@ -46,6 +52,9 @@ void EmbeddedCore::write_stats() {
   const chain::Chain& chain = core_->chain();
   const chain::Stats& counted = core_->chain().stats();
   const auto head = chain.head();
+  const auto votes = [&](chain::VoteResult result) {
+    return counted.votes[static_cast<size_t>(result)];
+  };
   stats_.write({.events = core_->stats().events,
                 .commands = core_->stats().commands,
                 .commands_waited = core_->stats().commands_requeued,
@@ -60,7 +69,16 @@ void EmbeddedCore::write_stats() {
                 .peers = chain.peers().size(),
                 .requests = counted.requests_by_root + counted.requests_by_range,
                 .stale_events = counted.stale_events,
-                .late_chunks = counted.late_chunks});
+                .late_chunks = counted.late_chunks,
+                .votes_applied = votes(chain::VoteResult::applied),
+                .votes_without_effect =
+                    votes(chain::VoteResult::not_newer) + votes(chain::VoteResult::too_late) +
+                    votes(chain::VoteResult::inconsistent) + votes(chain::VoteResult::too_many),
+                .votes_waiting = counted.votes_pending,
+                .fork_choice_refused = counted.fork_choice_refused,
+                .own_refused = counted.own_refused,
+                .reorgs = counted.reorgs,
+                .charges = counted.charges});
 }
 
 }  // namespace beamline::node

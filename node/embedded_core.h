@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "chain/lean/fork_choice.h"
 #include "loop/reactor_thread.h"
 #include "node/command_ring.h"
 #include "node/core.h"
@@ -32,6 +33,13 @@ struct EmbeddedStats {
   uint64_t requests = 0;
   uint64_t stale_events = 0;
   uint64_t late_chunks = 0;
+  uint64_t votes_applied = 0;
+  uint64_t votes_without_effect = 0;
+  uint64_t votes_waiting = 0;
+  uint64_t fork_choice_refused = 0;
+  uint64_t own_refused = 0;
+  uint64_t reorgs = 0;
+  uint64_t charges = 0;
 };
 
 // Copies of a value that one thread writes and others read, whole: a reader looks again when the
@@ -81,6 +89,13 @@ class EmbeddedCore final : public ReactorProgram,
     client_ = &client;
     worker_options_ = options;
   }
+  // Instead of that of the highest slot. `lean`: the same, if it is lean's, whose floor is then
+  // told to floor(). Before on_start().
+  void set_fork_choice(std::unique_ptr<chain::ForkChoice> fork_choice,
+                       const chain::lean::LeanForkChoice* lean) {
+    fork_choice_ = std::move(fork_choice);
+    lean_ = lean;
+  }
 
   Status on_start(Reactor& reactor) override;
   void on_stop(Reactor& reactor) override;
@@ -98,6 +113,8 @@ class EmbeddedCore final : public ReactorProgram,
   const CommandRing& ring() const { return ring_; }
   // At least as new as any command that was popped.
   EmbeddedStats stats() const { return stats_.read(); }
+  // Lean's: the block below which no state is needed (lean::Store::floor_root). Any thread.
+  const SequencedCopy<Root>& floor() const { return floor_; }
 
  private:
   void write_stats();
@@ -108,6 +125,10 @@ class EmbeddedCore final : public ReactorProgram,
   std::unique_ptr<InboxPort<chain::Event>> inbox_;
   std::optional<CoreInbox::Gate> gate_;
   Snapshots::Reader snapshots_;
+  std::unique_ptr<chain::ForkChoice> fork_choice_;
+  const chain::lean::LeanForkChoice* lean_ = nullptr;
+  SequencedCopy<Root> floor_;
+  Root last_floor_;
   BlockClient* client_ = nullptr;
   WorkerPoolOptions worker_options_;
   WorkerPool workers_;

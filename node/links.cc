@@ -25,7 +25,9 @@ Weight weigh(const chain::Event& event) {
   if (const auto* chunk = std::get_if<chain::ChunkReceived>(&event)) {
     return {kChunk, chunk->block.signed_bytes.size()};
   }
-  if (std::holds_alternative<chain::GossipVote>(event)) return {kVote, 0};
+  if (const auto* vote = std::get_if<chain::GossipVote>(&event)) {
+    return {kVote, vote->vote.proof.size()};
+  }
   return {kControl, 0};
 }
 
@@ -37,7 +39,7 @@ std::unique_ptr<InboxCorePort> InboxCorePort::make(const CoreInbox::Gate& gate,
       InboxClass{.nodes = limits.control_nodes},
       InboxClass{.nodes = limits.gossip_nodes, .bytes = limits.gossip_bytes},
       InboxClass{.nodes = limits.chunk_nodes, .bytes = limits.chunk_bytes},
-      InboxClass{.nodes = limits.vote_nodes}};
+      InboxClass{.nodes = limits.vote_nodes, .bytes = limits.vote_bytes}};
   auto producer = gate.make_producer(classes);
   if (!producer) return nullptr;
   return std::unique_ptr<InboxCorePort>(new InboxCorePort(std::move(*producer), limits));
@@ -63,7 +65,8 @@ uint32_t InboxCorePort::load_as_known() const {
                    used(producer_.free_bytes(kGossip), limits_.gossip_bytes),
                    used(producer_.free_nodes(kChunk), limits_.chunk_nodes),
                    used(producer_.free_bytes(kChunk), limits_.chunk_bytes),
-                   used(producer_.free_nodes(kVote), limits_.vote_nodes)});
+                   used(producer_.free_nodes(kVote), limits_.vote_nodes),
+                   used(producer_.free_bytes(kVote), limits_.vote_bytes)});
 }
 
 uint32_t InboxCorePort::load() {

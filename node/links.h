@@ -52,6 +52,7 @@ struct CoreLinkLimits {
   uint32_t chunk_nodes = 1024;
   size_t chunk_bytes = 64u << 20;
   uint32_t vote_nodes = 1024;
+  size_t vote_bytes = 64u << 20;  // of proofs
 };
 
 class InboxCorePort final : public CorePort {
