@@ -106,7 +106,10 @@ void HeaderSync::end_of_turn(Now now) {
 // ---- The tip
 
 void HeaderSync::commit(Now now) {
-  while (!rewinding_ && !finished_ && head_run_ && commit_front()) progress_ = now.mono;
+  while (!rewinding_ && !finished_ && head_run_ && commit_front()) {
+    progress_ = now.mono;
+    flush_batch(false);
+  }
 }
 
 // Commits what continues the tip, if it is here. True: there may be more.
@@ -257,7 +260,9 @@ void HeaderSync::rewound(Now now, const ParentHeader& last) {
 void HeaderSync::flush_batch(bool all) {
   const bool last = head_run_ && tip_.number == head_run_->first && tip_.hash == head_;
   if (batch_headers_ == 0) return;
-  if (!all && !last && batch_headers_ < config_.limits.batch_headers) return;
+  // The first goes at once: the state download waits for it.
+  const bool full = batch_headers_ >= config_.limits.batch_headers || stats_.batches == 0;
+  if (!all && !last && !full) return;
   if (!all && storing_.size() >= config_.limits.stores_in_flight) return;
   Batch batch{.first = batch_.front().first, .count = batch_headers_};
   batch.last_hash = batch_.back().hashes.back();

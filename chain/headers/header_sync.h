@@ -10,7 +10,8 @@
 //  1. Probe: each peer is asked for the head's header by its hash; whoever has it may be asked for
 //     more. Nobody is asked for anything else before the head's number is known.
 //  2. Ranges of headers are asked for by number, of all idle peers, the fastest first. What arrives
-//     is hashed and checked by itself at once and waits in a bounded scratch, in any order.
+//     is hashed and checked by itself at once and waits in a bounded scratch, in any order. When
+//     only the range at the tip is waited for, and it is late, an idle peer is asked for it too.
 //  3. Commit: the range that continues the tip is checked beside it. Its headers go to the store in
 //     batches; a batch that is durable is announced to the state download (HeadersStored).
 //  4. The last header is the head's own, as its hash was trusted. When it is stored and all batches
@@ -59,6 +60,7 @@ struct HeaderSyncLimits {
   uint32_t request_first = 192;  // headers asked of a peer that is not known yet
   uint32_t request_max = 1024;   // geth serves no more
   uint32_t requests_per_peer = 2;
+  uint32_t requests_per_range = 4;  // peers that are asked for a range at the tip while it is late
   uint32_t peers = 256;
   uint32_t scratch_headers = 65'536;  // asked for or waiting to be committed
   uint32_t batch_headers = 2048;      // stored at once
@@ -149,7 +151,8 @@ struct HeaderSyncStats {
   uint64_t headers_received = 0;
   uint64_t headers_committed = 0;
   uint64_t headers_refused = 0;  // of answers that were dropped
-  uint64_t late_answers = 0;     // to a request that is over
+  uint64_t late_answers = 0;     // to a request that is over, or that another one answered first
+  uint64_t hedges = 0;           // ranges at the tip that were late, asked of another peer too
   uint64_t events_after_end = 0;
   uint64_t peers_refused = 0;  // Limits::peers
   uint64_t peers_dropped = 0;
@@ -204,15 +207,19 @@ class HeaderSync {
     MonoTime not_before{};
     double rate = 0;  // headers a second, smoothed; only orders peers
     Duration round_trip{};
+    Duration probe_trip{};
   };
   // What is wanted, by its first number. Free, in flight, or arrived.
   struct Range {
     uint32_t count = 0;
-    HeaderRequestId request = 0;  // 0: free or arrived
+    HeaderRequestId request = 0;  // the last; 0: free or arrived
+    uint32_t asked = 0;           // how often, since it was free
+    MonoTime due{};               // when its answer is late enough to ask another peer too
     PeerHandle from = {};
     std::optional<HeaderRun> run = std::nullopt;
   };
   struct Pending {
+    HeaderRequestId id = 0;
     PeerHandle peer;
     uint64_t first = 0;
     uint32_t count = 0;
@@ -238,6 +245,8 @@ class HeaderSync {
   void take_range(Now now, Peer& peer, const Pending& pending, SharedBytes list);
   Result<HeaderRun> check_run(uint64_t first, uint32_t most, SharedBytes list) const;
   void fetch(Now now);
+  std::vector<Peer*> idle_peers(Now now);
+  void hedge(Now now, const std::vector<Peer*>& idle);
   void send(Now now, Peer& peer, uint64_t first, uint32_t count);
   uint32_t scratch_room() const;
   bool gave_opinion(PeerHandle peer) const;
@@ -296,6 +305,7 @@ class HeaderSync {
   bool head_said_ = false;
   bool finished_ = false;
   MonoTime progress_{};
+  MonoTime hedge_at_ = MonoTime::never();
   MonoTime next_deadline_ = MonoTime::never();
 };
 

@@ -53,10 +53,13 @@ void HeaderSync::strike(Now now, Peer& peer, HeaderFault fault) {
   charge(peer, fault, peer.strikes >= config_.limits.strikes);
 }
 
-// The range of a request that is over is free again.
+// The range of a request that is over is free again, if nobody else is asked for it.
 void HeaderSync::release(const Pending& pending) {
   const auto it = ranges_.find(pending.first);
-  if (!pending.probe && it != ranges_.end()) it->second.request = 0;
+  if (!pending.probe && it != ranges_.end() && it->second.request == pending.id) {
+    it->second.request = 0;
+    it->second.asked = 0;
+  }
 }
 
 void HeaderSync::measure(Now now, Peer& peer, const Pending& pending, size_t count) {
@@ -76,7 +79,8 @@ void HeaderSync::probe(Now now) {
     peer.probe_at = now.mono + config_.limits.probe_again;
     const HeaderRequestId id = next_request_++;
     ++stats_.requests;
-    pending_.emplace(id, Pending{.peer = handle,
+    pending_.emplace(id, Pending{.id = id,
+                                 .peer = handle,
                                  .probe = true,
                                  .sent = now.mono,
                                  .deadline = now.mono + config_.limits.timeout_first});
@@ -129,17 +133,20 @@ void HeaderSync::answered(Now now, PeerHandle handle, HeaderRequestId request, S
   const auto pending = settle(handle, request);
   if (!pending) return;
   Peer& peer = *find(handle);
-  if (pending->probe) return take_probe(now, peer, std::move(list));
+  if (pending->probe) {
+    peer.probe_trip = now.mono - pending->sent;
+    return take_probe(now, peer, std::move(list));
+  }
   take_range(now, peer, *pending, std::move(list));
 }
 
 void HeaderSync::take_range(Now now, Peer& peer, const Pending& pending, SharedBytes list) {
   const auto it = ranges_.find(pending.first);
-  if (it == ranges_.end()) {  // taken back meanwhile
+  if (it == ranges_.end() || it->second.run) {  // taken back meanwhile, or here from another peer
     ++stats_.late_answers;
     return;
   }
-  it->second.request = 0;
+  release(pending);
   auto run = check_run(pending.first, pending.count, std::move(list));
   if (!run) {
     const bool empty = run.error().code == Code::missing && run.error().offset == 0;
@@ -155,6 +162,8 @@ void HeaderSync::take_range(Now now, Peer& peer, const Pending& pending, SharedB
     ranges_.emplace(pending.first + got, Range{.count = it->second.count - got});
     it->second.count = got;
   }
+  it->second.request = 0;
+  it->second.asked = 0;
   it->second.from = peer.handle;
   it->second.run = std::move(*run);
 }
@@ -227,9 +236,8 @@ bool HeaderSync::gave_opinion(PeerHandle peer) const {
                      [&](const Opinion& opinion) { return opinion.peer == peer; });
 }
 
-// The lowest range to the fastest idle peer, and so on.
-void HeaderSync::fetch(Now now) {
-  if (!head_run_ || rewinding_) return;
+// The fastest first.
+std::vector<HeaderSync::Peer*> HeaderSync::idle_peers(Now now) {
   std::vector<Peer*> idle;
   for (auto& [handle, peer] : peers_) {
     const bool free = peer.has_head && peer.in_flight < config_.limits.requests_per_peer;
@@ -239,6 +247,14 @@ void HeaderSync::fetch(Now now) {
     if (a->in_flight != b->in_flight) return a->in_flight < b->in_flight;
     return a->rate != b->rate ? a->rate > b->rate : a->handle < b->handle;
   });
+  return idle;
+}
+
+// The lowest range to the fastest idle peer, and so on.
+void HeaderSync::fetch(Now now) {
+  hedge_at_ = MonoTime::never();
+  if (!head_run_ || rewinding_) return;
+  const std::vector<Peer*> idle = idle_peers(now);
   uint32_t room = scratch_room();
   auto range = ranges_.begin();
   for (uint32_t round = 0; round < config_.limits.requests_per_peer; ++round) {
@@ -251,7 +267,7 @@ void HeaderSync::fetch(Now now) {
         continue;
       }
       const uint64_t end = head_run_->first;  // the head itself is here
-      if (frontier_ >= end || room == 0) return;
+      if (frontier_ >= end || room == 0) return hedge(now, idle);
       const uint32_t wanted =
           peer->rate == 0 ? config_.limits.request_first : config_.limits.request_max;
       const auto count =
@@ -263,11 +279,40 @@ void HeaderSync::fetch(Now now) {
   }
 }
 
+// There is nothing else to ask for: a range at the tip that is late is asked of a second peer. The
+// first may still answer, and is not charged before its time is over.
+void HeaderSync::hedge(Now now, const std::vector<Peer*>& idle) {
+  const auto front = ranges_.find(tip_.number + 1);
+  if (front == ranges_.end() || front->second.run || front->second.request == 0) return;
+  Range& range = front->second;
+  if (range.asked >= config_.limits.requests_per_range) return;
+  if (now.mono < range.due) {
+    hedge_at_ = range.due;
+    return;
+  }
+  for (Peer* peer : idle) {
+    if (peer->in_flight >= config_.limits.requests_per_peer || gave_opinion(peer->handle)) continue;
+    const bool asked = std::ranges::any_of(pending_, [&](const auto& entry) {
+      return !entry.second.probe && entry.second.first == front->first &&
+             entry.second.peer == peer->handle;
+    });
+    if (asked) continue;
+    ++stats_.hedges;
+    send(now, *peer, front->first, range.count);
+    hedge_at_ = range.due;
+    return;
+  }
+}
+
 void HeaderSync::send(Now now, Peer& peer, uint64_t first, uint32_t count) {
   const HeaderSyncLimits& limits = config_.limits;
   Range& range = ranges_.at(first);
   const HeaderRequestId id = next_request_++;
   range.request = id;
+  ++range.asked;
+  // Twice what it usually takes.
+  const Duration usual = peer.round_trip == Duration{} ? peer.probe_trip : peer.round_trip;
+  range.due = now.mono + 2 * usual;
   ++peer.in_flight;
   ++stats_.requests;
   stats_.scratch_peak =
@@ -276,7 +321,8 @@ void HeaderSync::send(Now now, Peer& peer, uint64_t first, uint32_t count) {
       peer.round_trip == Duration{}
           ? limits.timeout_first
           : std::clamp(3 * peer.round_trip, limits.timeout_min, limits.timeout_max);
-  pending_.emplace(id, Pending{.peer = peer.handle,
+  pending_.emplace(id, Pending{.id = id,
+                               .peer = peer.handle,
                                .first = first,
                                .count = count,
                                .sent = now.mono,
@@ -287,7 +333,7 @@ void HeaderSync::send(Now now, Peer& peer, uint64_t first, uint32_t count) {
 
 void HeaderSync::set_deadline(Now now) {
   if (finished_) return;
-  MonoTime next = progress_ + config_.limits.stalled;
+  MonoTime next = std::min(progress_ + config_.limits.stalled, hedge_at_);
   for (const auto& [id, pending] : pending_) next = std::min(next, pending.deadline);
   for (const auto& [handle, peer] : peers_) {
     if (!peer.has_head && !peer.probing) next = std::min(next, peer.probe_at);
