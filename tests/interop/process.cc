@@ -65,8 +65,10 @@ int Process::wait(int timeout_ms) {
 
 int Process::stop(int patience_ms) {
   if (running()) {
-    kill(pid_, SIGTERM);
-    await_end(pid_, patience_ms);
+    if (patience_ms > 0) {
+      kill(pid_, SIGTERM);
+      await_end(pid_, patience_ms);
+    }
     if (!reap(false)) {
       kill(-pid_, SIGKILL);
       reap(true);

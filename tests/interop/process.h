@@ -16,8 +16,8 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  // SIGTERM, then SIGKILL to the whole group after `patience_ms`. Returns the exit status, or
-  // minus the signal that ended it.
+  // SIGTERM, then SIGKILL to the whole group after `patience_ms` (0: SIGKILL alone). Returns the
+  // exit status, or minus the signal that ended it.
   int stop(int patience_ms);
   // Waits for its own end. Returns as stop() does; stops it when the time is over.
   int wait(int timeout_ms);
