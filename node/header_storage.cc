@@ -51,52 +51,67 @@ void HeaderStorage::stop() {
 
 Status HeaderStorage::on_start(Reactor& reactor) {
   inbox_ = std::make_unique<InboxPort<StorageOrder>>(reactor, *this);
+  reactor.add_hook(*this);
   return {};
 }
 
-void HeaderStorage::on_stop(Reactor&) {
+void HeaderStorage::on_stop(Reactor& reactor) {
   inbox_.reset();
+  commit();
+  reactor.remove_hook(*this);
   reports_ = {};
 }
 
 void HeaderStorage::on_message(StorageOrder& order) {
   if (failed_) return;  // what failed is not gone on with; the sync was told
-  Result<StorageReport> report =
-      std::visit([this](const auto& what) { return carry_out(what); }, order);
-  if (!report) {
-    failed_ = true;
-    report = StorageFailed{report.error()};
-  }
-  // Closed: nobody waits for it any more.
-  BL_CHECK(reports_.try_push(0, std::move(*report)) != PushResult::full);
-  while (!failed_) {
+  const Status done = std::visit([this](const auto& what) { return carry_out(what); }, order);
+  if (!done) fail(done.error());
+}
+
+// A disk takes as long for the headers of one order as for those of eight.
+void HeaderStorage::commit() {
+  if (failed_ || appended_ == 0) return;
+  appended_ = 0;
+  if (Status safe = log_->checkpoint(); !safe) return fail(safe.error());
+  report(StorageDone{log_->next()});
+  for (;;) {
     const auto more = index_->extend();
     if (!more || !*more) break;  // derived: what fails now is made at the next opening
   }
 }
 
-Result<StorageReport> HeaderStorage::carry_out(const chain::StoreHeaders& order) {
+void HeaderStorage::report(StorageReport what) {
+  // Closed: nobody waits for it any more.
+  BL_CHECK(reports_.try_push(0, std::move(what)) != PushResult::full);
+}
+
+void HeaderStorage::fail(const Error& error) {
+  failed_ = true;
+  report(StorageFailed{error});
+}
+
+Status HeaderStorage::carry_out(const chain::StoreHeaders& order) {
+  ++appended_;
   std::vector<chain::StoredHeader> headers;
   for (const chain::HeaderRun& run : order.runs) {
     for (size_t i = 0; i < run.size(); ++i) {
       headers.push_back({run.encodings[i], run.hashes[i]});
       if (headers.size() < chain::HeaderLog::kMaxBatch) continue;
-      if (Status stored = log_->append(headers); !stored) return std::unexpected(stored.error());
+      if (Status stored = log_->append(headers); !stored) return stored;
       headers.clear();
     }
   }
-  if (!headers.empty()) {
-    if (Status stored = log_->append(headers); !stored) return std::unexpected(stored.error());
-  }
-  if (Status safe = log_->checkpoint(); !safe) return std::unexpected(safe.error());
-  return StorageDone{log_->next()};
+  return headers.empty() ? Status{} : log_->append(headers);
 }
 
-Result<StorageReport> HeaderStorage::carry_out(const chain::RewindHeaders& order) {
-  if (Status taken = log_->rewind(order.number); !taken) return std::unexpected(taken.error());
+Status HeaderStorage::carry_out(const chain::RewindHeaders& order) {
+  commit();  // what came before it is reported before it
+  if (failed_) return {};
+  if (Status taken = log_->rewind(order.number); !taken) return taken;
   const auto last = before(order.number);
   if (!last) return std::unexpected(last.error());
-  return StorageRewound{*last};
+  report(StorageRewound{*last});
+  return {};
 }
 
 }  // namespace beamline::node

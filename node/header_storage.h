@@ -26,7 +26,10 @@ struct StorageFailed {
 };
 using StorageReport = std::variant<StorageDone, StorageRewound, StorageFailed>;
 
-class HeaderStorage final : public ReactorProgram, public InboxReceiver<StorageOrder> {
+// Orders that wait together are made durable together: one checkpoint, then their reports.
+class HeaderStorage final : public ReactorProgram,
+                            public InboxReceiver<StorageOrder>,
+                            private TurnHook {
  public:
   static constexpr uint32_t kOrders = 64;
 
@@ -58,8 +61,13 @@ class HeaderStorage final : public ReactorProgram, public InboxReceiver<StorageO
 
  private:
   Result<chain::ParentHeader> before(uint64_t number) const;
-  Result<StorageReport> carry_out(const chain::StoreHeaders& order);
-  Result<StorageReport> carry_out(const chain::RewindHeaders& order);
+  void end_of_turn(Now) override { commit(); }
+  const char* hook_name() const override { return "header_storage"; }
+  Status carry_out(const chain::StoreHeaders& order);
+  Status carry_out(const chain::RewindHeaders& order);
+  void commit();
+  void report(StorageReport what);
+  void fail(const Error& error);
 
   chain::StoreDirectory& directory_;
   const chain::ParentHeader genesis_;
@@ -69,6 +77,7 @@ class HeaderStorage final : public ReactorProgram, public InboxReceiver<StorageO
   Inbox<StorageReport>::Producer reports_;
   ReactorThread thread_;
   Reactor* lent_ = nullptr;  // of start_on()
+  uint64_t appended_ = 0;    // orders that no checkpoint covers yet
   bool failed_ = false;
 };
 

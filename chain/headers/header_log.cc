@@ -209,6 +209,7 @@ bool HeaderLog::apply(const Frame& frame, uint32_t segment, uint64_t offset) {
 }
 
 void HeaderLog::drop_from(uint64_t number) {
+  last_.reset();
   batches_.erase(batches_.lower_bound(number), batches_.end());
   if (!batches_.empty()) {
     auto& [start, batch] = *batches_.rbegin();
@@ -220,17 +221,17 @@ void HeaderLog::drop_from(uint64_t number) {
 
 // ---- Writing.
 
-// The frame whose payload stands in scratch_, behind the room for its head.
-Status HeaderLog::write(Frame frame) {
+// Writes the frame whose payload stands in `bytes`, behind the room for its head.
+Status HeaderLog::write(Frame frame, MutableBytes bytes) {
   BL_CHECK(!failed_);
   if (Status room = rotate(); !room) return room;
   const auto segment = static_cast<uint32_t>(segments_.size() - 1);
   const uint64_t offset = segments_.back()->size();
-  const Bytes payload = Bytes(scratch_).subspan(kFrameSize);
+  const Bytes payload = bytes.subspan(kFrameSize);
   frame.payload = static_cast<uint32_t>(payload.size());
   frame.payload_crc = crc32c(payload);
-  frame.write(scratch_.data());
-  if (Status written = segments_.back()->append(scratch_); !written) {
+  frame.write(bytes.data());
+  if (Status written = segments_.back()->append(bytes); !written) {
     failed_ = true;
     return written;
   }
@@ -273,26 +274,32 @@ Status HeaderLog::append(std::span<const StoredHeader> headers) {
     entry += kEntrySize;
     body = std::copy(header.encoding.begin(), header.encoding.end(), body);
   }
-  return write(
-      {.kind = Kind::batch, .count = static_cast<uint32_t>(headers.size()), .first = next_});
+  const Status written =
+      write({.kind = Kind::batch, .count = static_cast<uint32_t>(headers.size()), .first = next_},
+            scratch_);
+  if (written) last_ = headers.back().hash;
+  return written;
 }
 
 Status HeaderLog::rewind(uint64_t number) {
   BL_CHECK(number >= first() && number <= next_);
   ++stats_.rewinds;
-  scratch_.resize(kFrameSize);
-  return write({.kind = Kind::rewind, .first = number});
+  uint8_t frame[kFrameSize];
+  return write({.kind = Kind::rewind, .first = number}, frame);
 }
 
 Status HeaderLog::checkpoint() {
   // An empty log has one too: that all was taken back must last.
-  const Result<Hash256> last = empty() ? Hash256{} : hash(next_ - 1);
-  if (!last) return std::unexpected(last.error());
+  if (!last_) {
+    const Result<Hash256> last = empty() ? Hash256{} : hash(next_ - 1);
+    if (!last) return std::unexpected(last.error());
+    last_ = *last;
+  }
   if (Status synced = sync(); !synced) return synced;
-  scratch_.resize(kFrameSize);
-  scratch_.insert(scratch_.end(), last->bytes.begin(), last->bytes.end());
+  uint8_t frame[kFrameSize + Hash256::kSize];
+  std::memcpy(frame + kFrameSize, last_->bytes.data(), Hash256::kSize);
   const uint64_t before = checkpointed_;
-  if (Status written = write({.kind = Kind::checkpoint, .first = next_ - 1}); !written) {
+  if (Status written = write({.kind = Kind::checkpoint, .first = next_ - 1}, frame); !written) {
     return written;
   }
   if (Status synced = sync(); !synced) {

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 
 #include "chain/headers/store_file.h"
@@ -96,7 +97,7 @@ class HeaderLog {
   Status check_payload(uint32_t segment, uint64_t offset, const Frame& frame) const;
   bool apply(const Frame& frame, uint32_t segment, uint64_t offset);
   void drop_from(uint64_t number);
-  Status write(Frame frame);
+  Status write(Frame frame, MutableBytes bytes);
   Status sync();
   Status rotate();
   Result<std::vector<uint8_t>> load(const Batch& batch) const;
@@ -105,9 +106,10 @@ class HeaderLog {
   HeaderLogOptions options_;
   std::vector<std::unique_ptr<StoreFile>> segments_;
   std::map<uint64_t, Batch> batches_;  // by the first number
-  std::vector<uint8_t> scratch_;
+  std::vector<uint8_t> scratch_;       // of append(): as large as its last frame
   uint64_t next_ = 0;
   uint64_t checkpointed_ = 0;
+  std::optional<Hash256> last_;  // of the last header, where it is known without reading
   bool failed_ = false;
   HeaderLogStats stats_;
   // The batch that was read last: neighbours are asked for in a row.
