@@ -48,12 +48,14 @@ struct Limits {
 struct KnownRecord {
   uint64_t seq = 0;
   discovery::NodeKey key{};
+  Bytes bytes = {};  // of which the signature was checked; until the handler's next call
 };
 
 class Handler {
  public:
   virtual ~Handler() = default;
-  // For WHOAREYOU. nullopt: it has to send its record.
+  // For WHOAREYOU, where nullopt means that it has to send its record; and for what others tell:
+  // the same record needs no second check.
   virtual std::optional<KnownRecord> known_record(const NodeId& id) = 0;
   // A handshake proved that `peer` holds its key and is reached there. `record`: what it sent in
   // it, signature checked, else null.
@@ -90,7 +92,7 @@ struct Stats {
   uint64_t pings = 0, find_nodes = 0, talk_requests = 0, talk_unknown = 0, talk_too_long = 0;
   uint64_t find_nodes_limited = 0, results_cut = 0;
   uint64_t nodes_records = 0, nodes_wrong_distance = 0, nodes_repeated = 0, nodes_bad_record = 0,
-           nodes_excess = 0;
+           nodes_excess = 0, nodes_known = 0;
   uint64_t calls = 0, calls_refused = 0, calls_answered = 0, calls_timed_out = 0;
   uint64_t queue_full = 0;  // nothing was sent: the DatagramQueue has no room
 };

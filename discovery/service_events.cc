@@ -144,7 +144,7 @@ std::optional<discv5::KnownRecord> Service::known_record(const NodeId& id) {
   const Contact* const contact = contacts_.table.find(id);
   const NodeRecord* const record = contact != nullptr ? &contact->record : contacts_.pool.find(id);
   if (record == nullptr || !record->is_signed()) return std::nullopt;
-  return discv5::KnownRecord{record->seq, record->key};
+  return discv5::KnownRecord{record->seq, record->key, record->enr.bytes()};
 }
 
 // The handshake proves an endpoint as a pong does. A node whose record names another one, or none,

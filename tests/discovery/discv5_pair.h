@@ -32,7 +32,8 @@ class TestNode final : public Handler {
   std::optional<KnownRecord> known_record(const NodeId& id) override {
     const auto known = records.find(id);
     if (known == records.end()) return std::nullopt;
-    return KnownRecord{known->second.seq(), discovery::key_of(known->second.public_key())};
+    return KnownRecord{known->second.seq(), discovery::key_of(known->second.public_key()),
+                       known->second.bytes()};
   }
   void on_session(const Peer& peer, const Enr* sent, Now) override {
     ++sessions;

@@ -219,6 +219,33 @@ TEST_F(Discv5Test, TheSameRecordTwiceInNodesCountsOnce) {
   EXPECT_EQ(a.stats().nodes_repeated, 1u);
 }
 
+TEST_F(Discv5Test, ARecordThatIsKnownIsCheckedOnceAndAnotherOfTheSameNodeAgain) {
+  Rng rng(uint64_t{78});
+  const auto key = secp256k1::SecretKey::generate(rng);
+  const Enr first = make_record(key, b.endpoint, 4);
+  const Enr next = make_record(key, b.endpoint, 5);
+  a.records.emplace(first.node_id(), first);
+  const unsigned at = discovery::log_distance(b.record.node_id(), first.node_id());
+  const std::array<uint16_t, 1> wanted = {static_cast<uint16_t>(at)};
+  const auto told = [&](const Enr& record) {
+    b.answers = {record};
+    EXPECT_TRUE(a.protocol.find_node(b.as_target(), wanted, now));
+    exchange();
+    return a.found.size();
+  };
+  EXPECT_EQ(told(first), 1u);
+  EXPECT_EQ(a.stats().nodes_known, 1u);
+  EXPECT_EQ(told(next), 2u);
+  EXPECT_EQ(a.stats().nodes_known, 1u);
+  // Its signature is that of another number.
+  std::vector<uint8_t> forged(next.bytes().begin(), next.bytes().end());
+  const auto seq = std::ranges::search(forged, std::array<uint8_t, 3>{5, 0x82, 'i'});
+  ASSERT_FALSE(seq.empty());
+  *seq.begin() = 6;
+  EXPECT_EQ(told(*Enr::decode(forged)), 2u);
+  EXPECT_EQ(a.stats().nodes_bad_record, 1u);
+}
+
 TEST_F(Discv5Test, ALostPacketOfNodesLeavesWhatCame) {
   std::vector<unsigned> distances;
   b.answers = strangers(12, 100, distances, b.record.node_id());
