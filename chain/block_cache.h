@@ -38,6 +38,8 @@ struct CachedBlock {
   uint32_t attempts = 0;  // that it took to fetch it
   uint32_t import_retries = 0;
   std::optional<VerdictId> gossip_verdict;  // still owed
+  // Who sent other bytes of this root meanwhile, and has it if these are wrong; a few at most.
+  std::vector<PeerHandle> offered_by;
   ImportId import = 0;
   PeerHandle data_from;           // who sent blobs or columns of it last
   std::vector<uint64_t> missing;  // in the state `data`: rising indices of blobs or columns

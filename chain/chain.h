@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -144,6 +145,7 @@ class Chain {
   void give_verdict(PeerHandle sender, VerdictId id, GossipReason reason);
   void settle_verdict(CachedBlock& block, GossipReason reason);
   void keep_for_later(const Now& now, GossipBlock&& event);
+  void note_offer(const GossipBlock& event);
   bool make_future_room(PeerHandle sender);
   void release_future(const Now& now);
 
@@ -267,7 +269,7 @@ class Chain {
   std::map<ImportId, Root> imports_;
   ImportId next_import_ = 1;
   std::set<std::pair<MonoTime, Root>> delayed_;  // blocks that wait to be asked about again
-  std::map<std::pair<Slot, Root>, GossipBlock> future_;
+  std::map<std::tuple<Slot, Root, PeerHandle>, GossipBlock> future_;
   VoteBuffer votes_to_verify_;
   VoteBuffer votes_to_apply_;
   VoteBuffer early_votes_;  // that count when their slot is over

@@ -60,6 +60,7 @@ void Chain::on(const Now& now, GossipBlock&& event) {
     if (PendingRoot* parent = pending_.find(event.block.parent_root)) {
       if (*reason == GossipReason::already_known) pending_.claim(*parent, event.sender);
     }
+    if (*reason == GossipReason::already_known) note_offer(event);
     give_verdict(event.sender, event.verdict, *reason);
     return;
   }
@@ -116,6 +117,18 @@ bool Chain::is_future(const Now& now, Slot slot) const {
   return slot > current_slot(now.wall + config_.limits.clock_disparity);
 }
 
+// The copy that came first may be the one whose signature is wrong.
+void Chain::note_offer(const GossipBlock& event) {
+  CachedBlock* cached = cache_.find(event.block.root);
+  if (cached == nullptr || cached->offered_by.size() >= PendingParents::kMaxClaimants) return;
+  const Bytes ours = cached->block.signed_bytes.bytes();
+  if (has(cached->offered_by, event.sender) ||
+      std::ranges::equal(ours, event.block.signed_bytes.bytes())) {
+    return;
+  }
+  cached->offered_by.push_back(event.sender);
+}
+
 void Chain::keep_for_later(const Now& now, GossipBlock&& event) {
   const Slot slot = event.block.slot;
   const bool near = slot - current_slot(now.wall) <= config_.limits.future_slots;
@@ -123,7 +136,7 @@ void Chain::keep_for_later(const Now& now, GossipBlock&& event) {
     ++stats_.future_refused;
     return;
   }
-  const std::pair<Slot, Root> key{slot, event.block.root};
+  const std::tuple<Slot, Root, PeerHandle> key{slot, event.block.root, event.sender};
   if (future_.emplace(key, std::move(event)).second) ++stats_.future_kept;
 }
 
@@ -148,14 +161,17 @@ bool Chain::make_future_room(PeerHandle sender) {
 }
 
 void Chain::release_future(const Now& now) {
-  while (!future_.empty() && !is_future(now, future_.begin()->first.first)) {
+  while (!future_.empty() && !is_future(now, future_.begin()->second.block.slot)) {
     if (!commands_.room()) {
       deferred_ = true;
       return;
     }
     GossipBlock event = std::move(future_.begin()->second);
     future_.erase(future_.begin());
-    if (refuse_gossip(event.block)) continue;
+    if (refuse_gossip(event.block)) {
+      note_offer(event);
+      continue;
+    }
     CachedBlock incoming;
     incoming.block = std::move(event.block);
     incoming.sender = event.sender;
@@ -165,7 +181,7 @@ void Chain::release_future(const Now& now) {
 
 MonoTime Chain::future_deadline(const Now& now) const {
   if (future_.empty()) return MonoTime::never();
-  const WallTime start = slot_start(future_.begin()->first.first);
+  const WallTime start = slot_start(future_.begin()->second.block.slot);
   return now.mono + std::max(start - now.wall - config_.limits.clock_disparity, Duration{});
 }
 

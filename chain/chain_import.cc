@@ -323,22 +323,33 @@ void Chain::reject_bytes(const Now& now, Root root) {
   }
 }
 
-// Wants a dropped block again, if it was asked for or if something builds on it.
+// Wants a dropped block again, if it was asked for, if something builds on it, or if another peer
+// has other bytes of it.
 void Chain::want_again(const Now& now, const CachedBlock& wrong) {
   const Root& root = wrong.block.root;
   const bool is_parent = cache_.has_children(root);
-  if (!is_parent && wrong.origin == Origin::gossip) return;
+  const std::vector<PeerHandle>& others = wrong.offered_by;
+  const bool only_offered = !is_parent && wrong.origin == Origin::gossip;
+  if (only_offered && others.empty()) return;
   PendingParents::Want want;
   want.root = root;
   want.signal_slot = want.top_slot = wrong.block.slot;
   want.depth = wrong.depth;
   want.attempts = wrong.attempts;
+  // Nobody else need have it yet.
+  if (only_offered) want.wanted_as = WantedAs::peer_head;
+  // One block, and no gap before it.
+  if (only_offered && is_connected(wrong.block.parent_root)) want.signal_slot = 0;
   PendingRoot* pending = this->want(now, want);
   if (pending == nullptr) {
     ++stats_.pending_refused;
     drop_descendants(root, GossipReason::dropped, stats_.dropped_with_root);
     return;
   }
+  for (const PeerHandle other : others) {
+    if (peers_.find(other) != nullptr) pending_.claim(*pending, other);
+  }
+  if (only_offered && pending->claimants.empty()) return give_up(root, GiveUp::peer_gone);
   if (pending->state == PendingRoot::State::in_flight) return;
   pending_.failed(*pending, wrong.sender, others_than(wrong.sender), now.mono);
   if (pending->attempts >= config_.limits.attempts_per_root) give_up(root, GiveUp::attempts);

@@ -243,6 +243,62 @@ TEST(Defects, Defect09_AGarbageProofDoesNotPoisonTheRoot) {
   EXPECT_EQ(bench.chain.head().root, honest.root);
 }
 
+// Who is the first to send a block, with a garbage proof, must not hide the honest copies that come
+// while that is verified: a slot without its block for whoever lies fast enough.
+TEST(Defects, Defect09_AForgedCopyThatComesFirstDoesNotHideTheHonestBlock) {
+  for (const bool early : {false, true}) {
+    ChainConfig config = make_config();
+    config.import = ChainConfig::Import::ask;
+    Bench bench(config);
+    for (const PeerHandle peer : {kPeerA, kPeerB, kPeerC}) bench.up(peer);
+    const Slot slot = bench.chain.current_slot(bench.now.wall) + (early ? 2 : 0);
+    const Root genesis = make_genesis().root;
+    const BlockInfo honest = make_block(genesis, slot);
+    bench.gossip(kPeerA, make_block(genesis, slot, 0, 100, 0));
+    bench.gossip(kPeerB, honest);
+    bench.gossip(kPeerB, honest);
+    if (early) bench.pass(seconds(2));
+    bench.turn();
+    ASSERT_EQ(bench.said<ImportBlock>().size(), 1u);
+    bench.give(ImportVerdict{bench.said<ImportBlock>()[0].import, Verdict::invalid_bytes});
+    bench.turn();
+    // Asked of who has it, at once, and of nobody else.
+    const auto requests = bench.said<RequestByRoot>();
+    ASSERT_EQ(requests.size(), 1u);
+    EXPECT_EQ(requests[0].peer, kPeerB);
+    EXPECT_EQ(requests[0].roots, std::vector{honest.root});
+    bench.chunk(requests[0], honest);
+    bench.end(requests[0]);
+    bench.turn();
+    ASSERT_EQ(bench.said<ImportBlock>().size(), 1u);
+    bench.give(ImportVerdict{bench.said<ImportBlock>()[0].import, Verdict::valid});
+    bench.turn();
+    EXPECT_EQ(bench.chain.head().root, honest.root);
+    EXPECT_LT(bench.chain.peers().find(kPeerA)->score, 100);
+    EXPECT_GT(bench.chain.peers().find(kPeerB)->score, 100);
+  }
+}
+
+TEST(Defects, Defect09_AForgedCopyWhoseHonestSendersWentIsGivenUp) {
+  ChainConfig config = make_config();
+  config.import = ChainConfig::Import::ask;
+  Bench bench(config);
+  bench.up(kPeerA);
+  bench.up(kPeerB);
+  const BlockInfo honest = make_block(make_genesis().root, 1);
+  bench.gossip(kPeerA, make_block(make_genesis().root, 1, 0, 100, 0));
+  bench.gossip(kPeerB, honest);
+  bench.turn();
+  const auto imports = bench.said<ImportBlock>();
+  ASSERT_EQ(imports.size(), 1u);
+  bench.give(PeerDown{kPeerB});
+  bench.give(ImportVerdict{imports[0].import, Verdict::invalid_bytes});
+  bench.turn();
+  EXPECT_TRUE(bench.said<RequestByRoot>().empty());
+  EXPECT_TRUE(bench.chain.idle());
+  EXPECT_EQ(bench.chain.stats().given_up_peer_gone, 1u);
+}
+
 TEST(Defects, Defect09_AForgedParentIsFetchedElsewhere) {
   ChainConfig config = make_config();
   config.import = ChainConfig::Import::ask;
