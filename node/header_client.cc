@@ -39,12 +39,12 @@ HeaderClient::~HeaderClient() = default;
 
 Status HeaderClient::begin_sync(HeaderStorage& storage, chain::HeaderSyncConfig config,
                                 const chain::ParentHeader& last, const Hash256& head,
-                                ReactorThread::MakeBackend backend) {
+                                const StorageHome& home) {
   BL_CHECK(!task_);
   finished_ = false;
   task_.emplace(reactor_, storage, std::move(config), last, head,
                 static_cast<HeaderTaskObserver&>(*this));
-  const Status started = backend != nullptr ? task_->start(backend) : task_->start_here();
+  const Status started = task_->start(home);
   if (!started) {
     task_.reset();
     return started;

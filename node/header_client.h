@@ -1,6 +1,6 @@
 // Headers over the network: a host that speaks eth, who finds peers for it, and a header sync over
 // those that are connected. One that syncs nothing finds peers and serves. All of it on the
-// reactor's thread; the store is on a thread of its own, or here.
+// reactor's thread, but for the store.
 #pragma once
 
 #include <memory>
@@ -43,11 +43,9 @@ class HeaderClient final : private EthHandler, private HeaderTaskObserver {
                                                     HeaderClientObserver& observer, Rng rng);
   ~HeaderClient() override;  // REQUIRES: as rlpx::Host; end_sync()
 
-  // Begins a sync of the store, with a thread for it; without `backend` it shares the reactor.
-  // REQUIRES: none runs. Errors: those of HeaderTask::start().
+  // Begins a sync of the store. REQUIRES: none runs. Errors: those of HeaderTask::start().
   Status begin_sync(HeaderStorage& storage, chain::HeaderSyncConfig config,
-                    const chain::ParentHeader& last, const Hash256& head,
-                    ReactorThread::MakeBackend backend);
+                    const chain::ParentHeader& last, const Hash256& head, const StorageHome& home);
   // Aborts one that has not finished. Connections stay.
   void end_sync();
   bool syncing() const { return task_.has_value(); }

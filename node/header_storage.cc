@@ -27,21 +27,17 @@ Result<chain::ParentHeader> HeaderStorage::before(uint64_t number) const {
   return chain::ParentHeader::of(*header, hashes.front());
 }
 
-Status HeaderStorage::start(ReactorThread::MakeBackend backend,
-                            Inbox<StorageReport>::Producer reports) {
-  BL_CHECK(log_.has_value());
+Status HeaderStorage::start(const StorageHome& home, Inbox<StorageReport>::Producer reports) {
+  BL_CHECK(log_.has_value() && lent_ == nullptr);
   reports_ = std::move(reports);
+  if (Reactor* const* lent = std::get_if<Reactor*>(&home)) {
+    lent_ = *lent;
+    return on_start(*lent_);
+  }
   // Its turns wait for a disk; that is what it is for.
   ReactorOptions options;
   options.stall = seconds(60);
-  return thread_.start("bl-storage", backend, *this, options);
-}
-
-Status HeaderStorage::start_on(Reactor& reactor, Inbox<StorageReport>::Producer reports) {
-  BL_CHECK(log_.has_value() && lent_ == nullptr);
-  reports_ = std::move(reports);
-  lent_ = &reactor;
-  return on_start(reactor);
+  return thread_.start("bl-storage", std::get<ReactorThread::MakeBackend>(home), *this, options);
 }
 
 void HeaderStorage::stop() {

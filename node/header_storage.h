@@ -26,6 +26,10 @@ struct StorageFailed {
 };
 using StorageReport = std::variant<StorageDone, StorageRewound, StorageFailed>;
 
+// On a thread of its own, with such a backend; or on a reactor of the caller's without an inbox,
+// which outlives stop() and whose turns wait for the directory.
+using StorageHome = std::variant<ReactorThread::MakeBackend, Reactor*>;
+
 // Orders that wait together are made durable together: one checkpoint, then their reports.
 class HeaderStorage final : public ReactorProgram,
                             public InboxReceiver<StorageOrder>,
@@ -45,11 +49,9 @@ class HeaderStorage final : public ReactorProgram,
   const chain::HeaderLog& log() const { return *log_; }
   chain::HashIndex& index() { return *index_; }
 
-  // Starts the thread; reports go to `reports`, whose slab must hold kOrders. From here on until
-  // stop() the log is the thread's.
-  Status start(ReactorThread::MakeBackend backend, Inbox<StorageReport>::Producer reports);
-  // The same on a reactor of the caller's, whose turns then wait for the directory.
-  Status start_on(Reactor& reactor, Inbox<StorageReport>::Producer reports);
+  // Starts; reports go to `reports`, whose slab must hold kOrders. From here on until stop() the
+  // log is the thread's, or the reactor's.
+  Status start(const StorageHome& home, Inbox<StorageReport>::Producer reports);
   void stop();
   // Any thread, after start().
   Inbox<StorageOrder>::Gate gate() const { return inbox_->gate(); }
@@ -76,8 +78,8 @@ class HeaderStorage final : public ReactorProgram,
   std::unique_ptr<InboxPort<StorageOrder>> inbox_;
   Inbox<StorageReport>::Producer reports_;
   ReactorThread thread_;
-  Reactor* lent_ = nullptr;  // of start_on()
-  uint64_t appended_ = 0;    // orders that no checkpoint covers yet
+  Reactor* lent_ = nullptr;
+  uint64_t appended_ = 0;  // orders that no checkpoint covers yet
   bool failed_ = false;
 };
 

@@ -33,18 +33,10 @@ HeaderTask::~HeaderTask() {
   reactor_.remove_hook(*this);
 }
 
-Status HeaderTask::start(ReactorThread::MakeBackend backend) {
+Status HeaderTask::start(const StorageHome& home) {
   auto reports = reports_->gate().make_producer(kClasses);
   if (!reports) return local_error(Code::closed, "storage");
-  if (Status started = storage_.start(backend, std::move(*reports)); !started) return started;
-  orders_ = std::move(*storage_.gate().make_producer(kClasses));
-  return {};
-}
-
-Status HeaderTask::start_here() {
-  auto reports = reports_->gate().make_producer(kClasses);
-  if (!reports) return local_error(Code::closed, "storage");
-  if (Status started = storage_.start_on(reactor_, std::move(*reports)); !started) return started;
+  if (Status started = storage_.start(home, std::move(*reports)); !started) return started;
   orders_ = std::move(*storage_.gate().make_producer(kClasses));
   return {};
 }

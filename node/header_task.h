@@ -29,9 +29,7 @@ class HeaderTask final : private TurnHook, public InboxReceiver<StorageReport> {
   HeaderTask(Reactor& reactor, HeaderStorage& storage, chain::HeaderSyncConfig config,
              const chain::ParentHeader& last, const Hash256& head, HeaderTaskObserver& observer);
   ~HeaderTask() override;
-  Status start(ReactorThread::MakeBackend backend);
-  // The storage shares the task's reactor.
-  Status start_here();
+  Status start(const StorageHome& home);
 
   void add_peer(EthConnection& peer);
   void remove_peer(EthConnection& peer);
