@@ -307,10 +307,7 @@ VoteResult BeaconForkChoice::on_vote(const Vote& vote, bool in_block) {
 }
 
 bool BeaconForkChoice::move_vote(ValidatorIndex validator, Id node, Epoch epoch) {
-  if (validator >= messages_.size()) {
-    messages_.resize(validator + 1);
-    balances_.resize(validator + 1);
-  }
+  grow_to(validator);
   Message& message = messages_[validator];
   if (epoch < message.epoch_plus_one) return false;
   const uint64_t balance = balances_[validator];
@@ -320,21 +317,26 @@ bool BeaconForkChoice::move_vote(ValidatorIndex validator, Id node, Epoch epoch)
   }
   message.node = node;
   message.epoch_plus_one = static_cast<uint32_t>(epoch) + 1;
+  note(validator);
   ++stats_.votes_changed;
   return true;
+}
+
+void BeaconForkChoice::grow_to(ValidatorIndex validator) {
+  if (validator < messages_.size()) return;
+  messages_.resize(validator + 1);
+  balances_.resize(validator + 1);
 }
 
 void BeaconForkChoice::on_equivocation(std::span<const ValidatorIndex> validators) {
   for (const ValidatorIndex validator : validators) {
     if (validator >= config_.max_validators) continue;
-    if (validator >= messages_.size()) {
-      messages_.resize(validator + 1);
-      balances_.resize(validator + 1);
-    }
+    grow_to(validator);
     Message& message = messages_[validator];
     if (message.epoch_plus_one == Message::kEquivocating) continue;
     array_.take_weight(message.node, balances_[validator]);
     message = {kNone, Message::kEquivocating};
+    note(validator);
     ++stats_.equivocating;
   }
 }

@@ -14,6 +14,8 @@
 
 namespace beamline::chain {
 
+struct Recovered;
+
 struct BeaconConfig {
   WallTime genesis_time{};
   Duration slot_duration = seconds(12);
@@ -47,6 +49,8 @@ class BeaconForkChoice final : public ForkChoice {
   };
 
   BeaconForkChoice(const BeaconConfig& config, const Anchor& anchor);
+  // Where one begins that goes on from a store: the finalised block.
+  static Anchor anchor_of(const Recovered& found, const BeaconConfig& config);
 
   void on_tick(WallTime wall) override;
   std::optional<WallTime> next_tick() const override;
@@ -68,6 +72,15 @@ class BeaconForkChoice final : public ForkChoice {
   bool contains(const Root& root) const override { return array_.contains(root); }
   void prune(std::vector<Root>& removed) override;
   Slot floor() const override { return start_slot(finalized_.number); }
+  // What is final stays, also where its epoch began with empty slots.
+  bool may_forget(Slot slot) const override;
+
+  // Each validator's latest message is a record; boost and balances are not. (A boost ends with its
+  // slot, and restored blocks of the slot are timely as they were; the client gives balances.)
+  void keep_records() override { keeps_records_ = true; }
+  void take_records(std::vector<PolicyRecord>& changed) override;
+  void restore(const Checkpoint& justified, const Checkpoint& finalized,
+               std::span<const PolicyRecord> records) override;
 
   Slot current_slot() const { return slot_; }
   Root proposer_boost_root() const { return boost_root_; }
@@ -130,6 +143,8 @@ class BeaconForkChoice final : public ForkChoice {
   void mark_final();
   VoteResult judge(const Vote& vote, bool in_block, Id* node) const;
   bool move_vote(ValidatorIndex validator, Id node, Epoch epoch);
+  void grow_to(ValidatorIndex validator);
+  void note(ValidatorIndex validator);
   Id first_invalid(Id id, const std::optional<Hash256>& latest_valid) const;
   Status invalidate(Id id, std::vector<Root>& removed);
 
@@ -139,6 +154,9 @@ class BeaconForkChoice final : public ForkChoice {
   std::vector<Info> infos_;      // likewise
   std::vector<Message> messages_;
   std::vector<uint64_t> balances_;
+  bool keeps_records_ = false;
+  std::vector<bool> is_noted_;  // by validator
+  std::vector<uint32_t> noted_;
   uint64_t boost_amount_ = 0;
 
   Slot slot_ = 0;

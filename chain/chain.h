@@ -75,9 +75,11 @@ class Chain {
   // Takes an event. Error{full}: the commands must be polled first; the event is as it was, and may
   // be given again.
   Status handle(const Now& now, Event&& event);
-  // Takes what a store held (chain/store.h, Recovered), whose anchor is ours. Before the first
-  // event. Errors: as ForkChoice::on_block(); what came before stays.
-  Status restore(std::vector<StoredBlock> blocks);
+  // Takes what a store held, whose anchor is ours. Before the first event. The fork choice began at
+  // the anchor, or above it on the head's chain (Recovered::final_block()): what lies below it is
+  // history, to be served. Blocks that the fork choice does not take are left out. Errors: mismatch
+  // (the fork choice began elsewhere), unexpected (blocks of the future: the clock is wrong), full.
+  Status restore(const Now& now, Recovered&& found);
   // The end of a turn: deadlines, imports, the flush, range windows, serving.
   void end_of_turn(const Now& now);
   // The next command, in order; nothing if there is none.
@@ -163,7 +165,7 @@ class Chain {
   void disconnect_descendants(const Root& root);
   void import_ready(const Now& now);
   void start_import(CachedBlock& block);
-  void finish_import(const Now& now, Root root, const PostState& post);
+  void finish_import(const Now& now, Root root, const PostState& post, SharedBytes state);
   bool make_tree_room();
   void delay_import(const Now& now, CachedBlock& block);
   void retry_delayed(const Now& now);
@@ -207,6 +209,11 @@ class Chain {
   // chain_store.cc: what is said to the store.
   void on(const Now& now, Persisted&& event);
   void on(const Now& now, PersistFailed&& event);
+  void on(const Now& now, BlocksRead&& event);
+  Status restore_block(StoredBlock&& stored, const std::set<Root>& history);
+  void stage_block(const CachedBlock& cached, const PostState& post, SharedBytes state);
+  void stage_forgotten(Root root, Slot slot, bool was_canonical);
+  void stage_old_states();
   void stage_head(const BlockTree::Tip& head);
   bool store_is_behind() const;
   void persist();
@@ -290,6 +297,8 @@ class Chain {
   std::deque<Persist> persists_;  // for the integrator
   PersistId next_persist_ = 1;
   PersistId persisted_ = 0;
+  std::set<std::pair<Slot, Root>> stored_states_;
+  Slot oldest_ = 0;        // that the store serves
   MonoTime now_{};         // of the event or turn that is handled
   bool deferred_ = false;  // work was left because the command queue is nearly full
 };

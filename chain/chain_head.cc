@@ -83,6 +83,7 @@ void Chain::say_checkpoints() {
   ++stats_.finalized_changes;
   commands_.push(FinalizedChanged{finalized});
   forget_final();
+  stage_old_states();
 }
 
 void Chain::forget_final() {

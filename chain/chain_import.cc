@@ -169,7 +169,7 @@ void Chain::import_ready(const Now& now) {
       if (imports_.size() >= config_.limits.imports_in_flight) return;
       start_import(*block);
     } else {
-      finish_import(now, block->block.root, PostState{});
+      finish_import(now, block->block.root, PostState{}, {});
     }
   }
 }
@@ -181,7 +181,7 @@ void Chain::start_import(CachedBlock& block) {
   commands_.push(ImportBlock{block.import, block.origin, block.block});
 }
 
-void Chain::finish_import(const Now& now, Root root, const PostState& post) {
+void Chain::finish_import(const Now& now, Root root, const PostState& post, SharedBytes state) {
   CachedBlock cached = *cache_.find(root);
   const BlockInfo& block = cached.block;
   const BlockTree::Node* parent = tree_.find(block.parent_root);
@@ -200,7 +200,7 @@ void Chain::finish_import(const Now& now, Root root, const PostState& post) {
   cache_.erase(root);
   tree_.insert(block);
   store_->put(block);
-  if (config_.persist) staged_.blocks.push_back({block, post});
+  stage_block(cached, post, std::move(state));
   ++stats_.imported;
   if (cached.origin == Origin::gossip) ++stats_.imported_by_gossip;
   if (cached.origin == Origin::by_root) ++stats_.imported_by_root;
@@ -220,9 +220,11 @@ bool Chain::make_tree_room() {
       ++stats_.tree_refused;
       return false;
     }
+    const auto [slot, lowest] = *tree_.by_slot().begin();
+    const bool was_canonical = tree_.is_canonical(lowest);
     const Root forgotten = tree_.forget_lowest();
     store_->erase(forgotten);
-    if (config_.persist) staged_.erased.push_back(forgotten);
+    stage_forgotten(forgotten, slot, was_canonical);
   }
   return true;
 }
@@ -239,7 +241,7 @@ void Chain::on(const Now& now, ImportVerdict&& event) {
   BL_CHECK(block != nullptr && block->state == State::importing);
   switch (event.verdict) {
     case Verdict::valid:
-      finish_import(now, root, event.post);
+      finish_import(now, root, event.post, std::move(event.state));
       take_block_votes(event);
       return;
     case Verdict::invalid_bytes:

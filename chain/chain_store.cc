@@ -6,25 +6,107 @@
 
 namespace beamline::chain {
 
-Status Chain::restore(std::vector<StoredBlock> blocks) {
+Status Chain::restore(const Now& now, Recovered&& found) {
   BL_CHECK(tree_.size() == 1 && next_persist_ == 1 && peers_.size() == 0);
-  for (StoredBlock& stored : blocks) {
-    const BlockTree::Node* parent = tree_.find(stored.block.parent_root);
-    if (parent == nullptr || parent->slot >= stored.block.slot) continue;
-    if (tree_.contains(stored.block.root)) continue;
-    make_tree_room();
-    if (tree_.full()) return local_error(Code::full, "tree");
-    CachedBlock cached;
-    cached.block = std::move(stored.block);
-    if (Status told = tell_block(cached, stored.post); !told) return told;
-    tree_.insert(cached.block);
-    if (!cached.block.signed_bytes.empty()) store_->put(cached.block);
-    ++stats_.restored;
+  now_ = now.mono;
+  fork_choice_->on_tick(now.wall);
+  // The fork choice knows nothing below where it began.
+  const Root start = fork_choice_->head().root;
+  std::map<Root, Root> parents;
+  for (const StoredBlock& stored : found.blocks) {
+    parents.emplace(stored.block.root, stored.block.parent_root);
   }
-  // Said as in any turn, because who asks for the head must hear of it; the store knows.
+  std::set<Root> history{start};
+  Root at = start;
+  for (auto it = parents.find(at); it != parents.end(); it = parents.find(at)) {
+    at = it->second;
+    history.insert(at);
+  }
+  if (at != found.anchor.block.root) return local_error(Code::mismatch, "fork choice anchor");
+  oldest_ = found.oldest;
+  if (found.anchor.has_state) {
+    stored_states_.emplace(found.anchor.block.slot, found.anchor.block.root);
+  }
+  for (StoredBlock& stored : found.blocks) {
+    if (Status done = restore_block(std::move(stored), history); !done) return done;
+  }
+  fork_choice_->restore(found.justified, found.finalized, found.records);
+  // Said as in any turn, because who asks for the head must hear of it, and so must who knows the
+  // balances; the store knows.
+  const uint64_t said = stats_.justified_changes;
   update_head();
-  staged_ = {};
+  if (said == stats_.justified_changes) commands_.push(JustifiedChanged{justified_});
+  if (tree_.head().root == found.head.root) {
+    staged_.head.reset();
+    staged_.canonical.reset();
+  }
+  if (justified_ == found.justified) staged_.justified.reset();
+  if (finalized_ == found.finalized) staged_.finalized.reset();
   return {};
+}
+
+// Of the tree's history, or of what the fork choice knows.
+Status Chain::restore_block(StoredBlock&& stored, const std::set<Root>& history) {
+  const BlockTree::Node* parent = tree_.find(stored.block.parent_root);
+  if (parent == nullptr || parent->slot >= stored.block.slot) return {};
+  if (tree_.contains(stored.block.root)) return {};
+  make_tree_room();
+  if (tree_.full()) return local_error(Code::full, "tree");
+  CachedBlock cached;
+  cached.block = std::move(stored.block);
+  cached.arrived = stored.arrived;
+  if (!history.contains(cached.block.root)) {
+    if (!fork_choice_->contains(cached.block.parent_root)) return {};
+    if (const Status told = tell_block(cached, stored.post); !told) {
+      ++stats_.restore_refused;
+      return told.error().code == Code::unexpected ? told : Status{};
+    }
+  }
+  tree_.insert(cached.block);
+  if (stored.has_state) stored_states_.emplace(cached.block.slot, cached.block.root);
+  if (!cached.block.signed_bytes.empty()) store_->put(cached.block);
+  ++stats_.restored;
+  return {};
+}
+
+void Chain::stage_block(const CachedBlock& cached, const PostState& post, SharedBytes state) {
+  if (!config_.persist) return;
+  staged_.blocks.push_back({cached.block, post, cached.arrived, !state.empty()});
+  if (state.empty()) return;
+  stored_states_.emplace(cached.block.slot, cached.block.root);
+  staged_.states.emplace_back(cached.block.root, std::move(state));
+}
+
+// The tree has no room for it: what is of the head's chain is served from the store, for a while.
+void Chain::stage_forgotten(Root root, Slot slot, bool was_canonical) {
+  if (!config_.persist) return;
+  stored_states_.erase({slot, root});
+  if (!was_canonical) {
+    staged_.erased.push_back(root);
+    return;
+  }
+  ++stats_.archived;
+  staged_.archived.push_back(root);
+  const Slot head = tree_.head().slot;
+  const Slot from = std::min(head - std::min(head, config_.limits.archive_slots), slot + 1);
+  // Some at once: it is a search of the store.
+  if (from < oldest_ + config_.limits.archive_slots / 64 + 1) return;
+  ++stats_.archive_cuts;
+  oldest_ = from;
+  staged_.archive_from = from;
+}
+
+// No block builds on one below the floor: of the head's chain the last state down there is enough.
+void Chain::stage_old_states() {
+  if (!config_.persist) return;
+  auto end = stored_states_.lower_bound({floor() + 1, Root{}});
+  while (end != stored_states_.begin() && !tree_.is_canonical(std::prev(end)->second)) --end;
+  if (end == stored_states_.begin()) return;
+  --end;
+  for (auto it = stored_states_.begin(); it != end; it = stored_states_.erase(it)) {
+    ++stats_.states_dropped;
+    staged_.dropped_states.push_back(it->second);
+  }
 }
 
 // Before the tree moves its head: the part of the new chain that is not canonical yet.
@@ -56,7 +138,12 @@ bool Chain::store_is_behind() const {
 }
 
 void Chain::persist() {
-  if (staged_.empty() || store_is_behind()) return;
+  if (!config_.persist || store_is_behind()) return;
+  // Votes alone leave when nothing is under way: else a flood of them, with a turn each, would keep
+  // the store behind.
+  if (staged_.empty() && persisted_ + 1 != next_persist_) return;
+  fork_choice_->take_records(staged_.records);
+  if (staged_.empty()) return;
   staged_.id = next_persist_++;
   ++stats_.persists;
   persists_.push_back(std::exchange(staged_, {}));
@@ -72,5 +159,7 @@ void Chain::on(const Now&, Persisted&& event) {
 }
 
 void Chain::on(const Now&, PersistFailed&&) { ++stats_.persist_failures; }
+
+void Chain::on(const Now&, BlocksRead&&) { ++stats_.stale_events; }
 
 }  // namespace beamline::chain

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "chain/block.h"
+#include "chain/block_reads.h"
 #include "chain/fork_choice.h"
 
 namespace beamline::chain {
@@ -143,6 +144,8 @@ struct ImportVerdict {
   PostState post{};
   std::vector<Vote> votes{};                    // in its body
   std::vector<ValidatorIndex> equivocations{};  // of the attester slashings in its body
+  // The post-state, as the client wants it back after a restart (Store::state()); may be empty.
+  SharedBytes state{};
 };
 
 // What the client's verification says of a vote: valid, invalid_bytes or try_again (dropped). The
@@ -187,6 +190,6 @@ using Event =
                  RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot, IncomingByRange,
                  IncomingByHead, ResponseWritten, IncomingCancelled, ImportVerdict, Tick,
                  GossipVote, OwnVote, VoteVerdict, JustifiedBalances, Equivocation, PayloadVerdict,
-                 SidecarReceived, DataAvailable, Persisted, PersistFailed>;
+                 SidecarReceived, DataAvailable, Persisted, PersistFailed, BlocksRead>;
 
 }  // namespace beamline::chain

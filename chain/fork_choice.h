@@ -74,6 +74,13 @@ enum class VoteResult : uint8_t {
 inline constexpr size_t kVoteResults = 7;
 const char* name(VoteResult result);
 
+// Something that a policy keeps besides its blocks, as a store holds it. The record of a key takes
+// the place of the one before; an empty one erases it.
+struct PolicyRecord {
+  uint64_t key = 0;
+  SharedBytes bytes;
+};
+
 class ForkChoice {
  public:
   struct Head {
@@ -137,6 +144,16 @@ class ForkChoice {
   virtual Slot floor() const { return 0; }
   // May the tree forget blocks of this slot and below, final or not, to make room?
   virtual bool may_forget(Slot slot) const { return slot < floor(); }
+
+  // ---- Restarts (chain/store.h).
+  // From here on, what take_records() gives is kept.
+  virtual void keep_records() {}
+  // Appends the records that changed since the last time.
+  virtual void take_records(std::vector<PolicyRecord>&) {}
+  // What a store held, once, after its blocks: the checkpoints, which blocks that went may have
+  // said, and the records by rising key. What does not fit the blocks has no effect.
+  virtual void restore(const Checkpoint& /*justified*/, const Checkpoint& /*finalized*/,
+                       std::span<const PolicyRecord>) {}
 };
 
 // Without votes: the tip of the highest slot, of equal slots the larger root. Nothing is ever

@@ -56,6 +56,9 @@ struct Limits {
   uint32_t votes_per_turn = 4096;        // applied, whatever comes in: blocks are not starved
 
   uint32_t persists_in_flight = 256;  // turns that the store has not acknowledged
+  // How far below the head the store keeps blocks that the tree has no room for:
+  // phase0 MIN_EPOCHS_FOR_BLOCK_REQUESTS.
+  uint64_t archive_slots = 33'024 * 32;
 
   // Peers.
   uint32_t peers = 256;

@@ -25,9 +25,11 @@ uint32_t get_u32(const uint8_t* from) {
 
 }  // namespace
 
-Result<Recovered> SimStore::open(const BlockInfo& anchor) {
+Result<Recovered> SimStore::open(const StoreAnchor& anchor) {
   blocks_.clear();
+  archive_.clear();
   states_.clear();
+  records_.clear();
   canonical_.clear();
   first_anchor_.reset();
   live_bytes_ = 0;
@@ -48,18 +50,19 @@ Result<Recovered> SimStore::open(const BlockInfo& anchor) {
   synced_ = at;
   open_ = true;
   if (!first_anchor_) {
-    Persist first;
-    first.blocks.push_back({anchor, {}});
-    first.head = BlockTree::Tip{anchor.root, anchor.slot};
-    first.justified = first.finalized = Checkpoint{0, anchor.root};
-    if (Status written = apply(first); !written) return std::unexpected(written.error());
+    if (Status written = apply(first_persist(anchor)); !written) {
+      return std::unexpected(written.error());
+    }
     if (Status written = sync(); !written) return std::unexpected(written.error());
   }
-  if (*first_anchor_ != anchor.root) return local_error(Code::mismatch, "store anchor");
+  if (*first_anchor_ != anchor.block.root) return local_error(Code::mismatch, "store anchor");
   auto found = connect(blocks_, head_);
   if (!found) return found;
   found->justified = justified_;
   found->finalized = finalized_;
+  found->last = last_;
+  for (const auto& [key, bytes] : records_) found->records.push_back({key, bytes});
+  found->oldest = canonical_.empty() ? found->anchor.block.slot : canonical_.begin()->first;
   return found;
 }
 
@@ -93,17 +96,25 @@ void SimStore::append(const Persist& persist) {
 }
 
 void SimStore::replay(const Persist& persist) {
+  last_ = persist.id;
   for (const StoredBlock& stored : persist.blocks) {
     if (!first_anchor_) first_anchor_ = stored.block.root;
     if (blocks_.emplace(stored.block.root, stored).second) live_bytes_ += size_of(stored);
   }
   for (const auto& [root, state] : persist.states) states_[root] = state;
-  for (const Root& root : persist.erased) {
-    const auto it = blocks_.find(root);
-    if (it == blocks_.end()) continue;
-    live_bytes_ -= size_of(it->second);
-    blocks_.erase(it);
+  for (const Root& root : persist.erased) erase(root);
+  for (const Root& root : persist.dropped_states) states_.erase(root);
+  for (const Root& root : persist.archived) {
+    auto node = blocks_.extract(root);
+    if (!node.empty()) archive_.insert(std::move(node));
     states_.erase(root);
+  }
+  for (const PolicyRecord& record : persist.records) {
+    if (record.bytes.empty()) {
+      records_.erase(record.key);
+    } else {
+      records_[record.key] = record.bytes;
+    }
   }
   if (persist.canonical) {
     canonical_.erase(canonical_.lower_bound(persist.canonical->from), canonical_.end());
@@ -112,20 +123,46 @@ void SimStore::replay(const Persist& persist) {
   if (persist.head) head_ = *persist.head;
   if (persist.justified) justified_ = *persist.justified;
   if (persist.finalized) finalized_ = *persist.finalized;
+  if (persist.archive_from) cut_archive(*persist.archive_from);
+}
+
+void SimStore::erase(const Root& root) {
+  const auto it = blocks_.find(root);
+  if (it == blocks_.end()) return;
+  live_bytes_ -= size_of(it->second);
+  blocks_.erase(it);
+  states_.erase(root);
+}
+
+void SimStore::cut_archive(Slot from) {
+  while (!canonical_.empty() && canonical_.begin()->first < from) {
+    const auto it = archive_.find(canonical_.begin()->second);
+    if (it == archive_.end()) return;  // of the tree
+    live_bytes_ -= size_of(it->second);
+    archive_.erase(it);
+    canonical_.erase(canonical_.begin());
+  }
 }
 
 Persist SimStore::all_live() const {
   Persist all;
+  all.id = last_;
   // The first block of the first record says what the store began with, here or not.
   StoredBlock first;
   first.block.root = *first_anchor_;
-  if (!blocks_.contains(*first_anchor_)) all.erased.push_back(*first_anchor_);
+  const bool archived = archive_.contains(*first_anchor_);
+  if (!archived && !blocks_.contains(*first_anchor_)) all.erased.push_back(*first_anchor_);
+  if (archived) first = archive_.at(*first_anchor_);
   if (const auto it = blocks_.find(*first_anchor_); it != blocks_.end()) first = it->second;
   all.blocks.push_back(first);
-  for (const auto& [root, stored] : blocks_) {
-    if (root != *first_anchor_) all.blocks.push_back(stored);
+  for (const auto* kind : {&blocks_, &archive_}) {
+    for (const auto& [root, stored] : *kind) {
+      if (root != *first_anchor_) all.blocks.push_back(stored);
+    }
   }
+  for (const auto& [root, stored] : archive_) all.archived.push_back(root);
   for (const auto& [root, state] : states_) all.states.emplace_back(root, state);
+  for (const auto& [key, bytes] : records_) all.records.push_back({key, bytes});
   all.canonical.emplace();
   all.canonical->blocks.assign(canonical_.begin(), canonical_.end());
   all.head = head_;
@@ -165,6 +202,27 @@ Result<std::optional<Root>> SimStore::canonical(Slot slot) {
   const auto it = canonical_.find(slot);
   if (it == canonical_.end()) return std::nullopt;
   return it->second;
+}
+
+Result<std::optional<ReadBlock>> SimStore::block(const Root& root) {
+  if (fail_reads_ != 0) return local_error(Code::io_error, "store read", fail_reads_);
+  for (const auto* kind : {&blocks_, &archive_}) {
+    const auto it = kind->find(root);
+    if (it == kind->end() || it->second.block.signed_bytes.empty()) continue;
+    const BlockInfo& block = it->second.block;
+    return ReadBlock{root, block.parent_root, block.slot, block.signed_bytes};
+  }
+  return std::nullopt;
+}
+
+Result<std::vector<std::pair<Slot, Root>>> SimStore::canonical_range(Slot from, Slot end,
+                                                                     size_t max) {
+  std::vector<std::pair<Slot, Root>> found;
+  for (auto it = canonical_.lower_bound(from);
+       it != canonical_.end() && it->first < end && found.size() < max; ++it) {
+    found.push_back(*it);
+  }
+  return found;
 }
 
 }  // namespace beamline::chain

@@ -104,6 +104,10 @@ struct Stats {
   uint64_t persist_failures = 0;  // told by the store; it tries again
   uint64_t persist_pauses = 0;    // turns in which imports waited for it
   uint64_t restored = 0;          // blocks taken from it at the start
+  uint64_t restore_refused = 0;   // blocks of it that the fork choice does not take
+  uint64_t archived = 0;          // left the tree for lack of room, and are served from the store
+  uint64_t archive_cuts = 0;      // Limits::archive_slots
+  uint64_t states_dropped = 0;    // of the store: older than any that is needed
 
   uint64_t tree_pruned = 0;
   uint64_t store_evicted = 0;

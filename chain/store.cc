@@ -1,92 +1,14 @@
 #include "chain/store.h"
 
 #include <algorithm>
-#include <cstring>
 #include <set>
+
+#include "chain/record.h"
 
 namespace beamline::chain {
 namespace {
 
-class Writer {
- public:
-  void u8(uint8_t value) { out.push_back(value); }
-  void u32(size_t value) { little_endian(value, 4); }
-  void u64(uint64_t value) { little_endian(value, 8); }
-  void root(const Root& value) { out.insert(out.end(), value.bytes.begin(), value.bytes.end()); }
-  void bytes(Bytes value) { out.insert(out.end(), value.begin(), value.end()); }
-  void checkpoint(const Checkpoint& value) {
-    u64(value.number);
-    root(value.root);
-  }
-  void sized(Bytes value) {
-    u32(value.size());
-    bytes(value);
-  }
-  std::vector<uint8_t> out;
-
- private:
-  void little_endian(uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) out.push_back(static_cast<uint8_t>(value >> (8 * i)));
-  }
-};
-
-// Reads of more than there is give zeros and remember it.
-class Reader {
- public:
-  explicit Reader(Bytes bytes) : bytes_(bytes) {}
-  uint8_t u8() { return static_cast<uint8_t>(little_endian(1)); }
-  uint32_t u32() { return static_cast<uint32_t>(little_endian(4)); }
-  uint64_t u64() { return little_endian(8); }
-  Root root() {
-    Root value;
-    const Bytes taken = take(value.bytes.size());
-    std::copy(taken.begin(), taken.end(), value.bytes.begin());
-    return value;
-  }
-  Checkpoint checkpoint() {
-    Checkpoint value;
-    value.number = u64();
-    value.root = root();
-    return value;
-  }
-  Bytes sized() { return take(u32()); }
-  Bytes rest() { return take(bytes_.size() - at_); }
-  // May there be so many items of at least `each` bytes? Before anything is allocated for them.
-  uint32_t count(size_t each) {
-    const uint32_t many = u32();
-    if (many <= (bytes_.size() - at_) / each) return many;
-    short_ = true;
-    return 0;
-  }
-  Status end() const {
-    if (short_) return local_error(Code::truncated, "store record");
-    if (at_ != bytes_.size()) return local_error(Code::trailing, "store record");
-    return {};
-  }
-
- private:
-  Bytes take(size_t size) {
-    if (size > bytes_.size() - at_) {
-      short_ = true;
-      at_ = bytes_.size();
-      return {};
-    }
-    const Bytes taken = bytes_.subspan(at_, size);
-    at_ += size;
-    return taken;
-  }
-  uint64_t little_endian(size_t size) {
-    uint64_t value = 0;
-    const Bytes taken = take(size);
-    for (size_t i = 0; i < taken.size(); ++i) value |= uint64_t{taken[i]} << (8 * i);
-    return value;
-  }
-  Bytes bytes_;
-  size_t at_ = 0;
-  bool short_ = false;
-};
-
-void write_block(Writer& out, const StoredBlock& stored) {
+void write_block(RecordWriter& out, const StoredBlock& stored) {
   out.root(stored.block.root);
   out.root(stored.block.parent_root);
   out.u64(stored.block.slot);
@@ -97,9 +19,11 @@ void write_block(Writer& out, const StoredBlock& stored) {
   out.checkpoint(stored.post.unrealized_finalized);
   out.u8(static_cast<uint8_t>(stored.post.execution));
   out.root(stored.post.payload_hash);
+  out.u64(static_cast<uint64_t>(stored.arrived.ns));
+  out.u8(stored.has_state ? 1 : 0);
 }
 
-StoredBlock read_block(Reader& in) {
+StoredBlock read_block(RecordReader& in) {
   StoredBlock stored;
   stored.block.root = in.root();
   stored.block.parent_root = in.root();
@@ -111,31 +35,60 @@ StoredBlock read_block(Reader& in) {
   stored.post.unrealized_finalized = in.checkpoint();
   stored.post.execution = static_cast<Execution>(std::min<uint8_t>(in.u8(), 3));
   stored.post.payload_hash = in.root();
+  stored.arrived = WallTime{static_cast<int64_t>(in.u64())};
+  stored.has_state = in.u8() != 0;
   return stored;
 }
 
-enum Present : uint8_t { kCanonical = 1, kHead = 2, kJustified = 4, kFinalized = 8 };
+enum Present : uint8_t {
+  kCanonical = 1,
+  kHead = 2,
+  kJustified = 4,
+  kFinalized = 8,
+  kArchiveFrom = 16,
+};
+// Of a block in a record, without its body: the least that it takes.
+constexpr size_t kBlockBytes = 32 + 32 + 8 + 8 + 4 * 40 + 1 + 32 + 8 + 1;
+
+void write_roots(RecordWriter& out, const std::vector<Root>& roots) {
+  out.u32(roots.size());
+  for (const Root& root : roots) out.root(root);
+}
+
+void read_roots(RecordReader& in, std::vector<Root>& roots) {
+  for (uint32_t left = in.count(Root::kSize); left > 0; --left) roots.push_back(in.root());
+}
 
 }  // namespace
 
-std::vector<uint8_t> encode(const StoredBlock& stored) {
-  Writer out;
-  out.out.reserve(320 + stored.block.signed_bytes.size());
+std::vector<uint8_t> encode_header(const StoredBlock& stored) {
+  RecordWriter out;
+  out.out.reserve(kBlockBytes);
   write_block(out, stored);
-  out.bytes(stored.block.signed_bytes);
   return std::move(out.out);
 }
 
-Result<StoredBlock> decode_stored_block(Bytes bytes) {
-  Reader in(bytes);
+Result<StoredBlock> decode_header(Bytes bytes) {
+  RecordReader in(bytes);
   StoredBlock stored = read_block(in);
-  stored.block.signed_bytes = SharedBytes::copy(in.rest());
   if (const Status end = in.end(); !end) return std::unexpected(end.error());
   return stored;
 }
 
+Persist first_persist(const StoreAnchor& anchor) {
+  Persist first;
+  const BlockInfo& block = anchor.block;
+  first.blocks.push_back({block, anchor.post, {}, !anchor.state.empty()});
+  if (!anchor.state.empty()) first.states.emplace_back(block.root, anchor.state);
+  first.head = BlockTree::Tip{block.root, block.slot};
+  first.canonical.emplace();
+  first.canonical->blocks.emplace_back(block.slot, block.root);
+  first.justified = first.finalized = Checkpoint{anchor.checkpoint, block.root};
+  return first;
+}
+
 std::vector<uint8_t> encode(const Persist& persist) {
-  Writer out;
+  RecordWriter out;
   out.u64(persist.id);
   out.u32(persist.blocks.size());
   for (const StoredBlock& stored : persist.blocks) {
@@ -147,11 +100,18 @@ std::vector<uint8_t> encode(const Persist& persist) {
     out.root(root);
     out.sized(state);
   }
-  out.u32(persist.erased.size());
-  for (const Root& root : persist.erased) out.root(root);
+  write_roots(out, persist.erased);
+  write_roots(out, persist.archived);
+  write_roots(out, persist.dropped_states);
+  out.u32(persist.records.size());
+  for (const PolicyRecord& record : persist.records) {
+    out.u64(record.key);
+    out.sized(record.bytes);
+  }
   out.u8(static_cast<uint8_t>((persist.canonical ? kCanonical : 0) | (persist.head ? kHead : 0) |
                               (persist.justified ? kJustified : 0) |
-                              (persist.finalized ? kFinalized : 0)));
+                              (persist.finalized ? kFinalized : 0) |
+                              (persist.archive_from ? kArchiveFrom : 0)));
   if (persist.canonical) {
     out.u64(persist.canonical->from);
     out.u32(persist.canonical->blocks.size());
@@ -166,14 +126,15 @@ std::vector<uint8_t> encode(const Persist& persist) {
   }
   if (persist.justified) out.checkpoint(*persist.justified);
   if (persist.finalized) out.checkpoint(*persist.finalized);
+  if (persist.archive_from) out.u64(*persist.archive_from);
   return std::move(out.out);
 }
 
 Result<Persist> decode_persist(Bytes bytes) {
-  Reader in(bytes);
+  RecordReader in(bytes);
   Persist persist;
   persist.id = in.u64();
-  for (uint32_t left = in.count(84); left > 0; --left) {
+  for (uint32_t left = in.count(kBlockBytes); left > 0; --left) {
     StoredBlock stored = read_block(in);
     stored.block.signed_bytes = SharedBytes::copy(in.sized());
     persist.blocks.push_back(std::move(stored));
@@ -182,7 +143,13 @@ Result<Persist> decode_persist(Bytes bytes) {
     const Root root = in.root();
     persist.states.emplace_back(root, SharedBytes::copy(in.sized()));
   }
-  for (uint32_t left = in.count(32); left > 0; --left) persist.erased.push_back(in.root());
+  read_roots(in, persist.erased);
+  read_roots(in, persist.archived);
+  read_roots(in, persist.dropped_states);
+  for (uint32_t left = in.count(12); left > 0; --left) {
+    const uint64_t key = in.u64();
+    persist.records.push_back({key, SharedBytes::copy(in.sized())});
+  }
   const uint8_t present = in.u8();
   if ((present & kCanonical) != 0) {
     persist.canonical.emplace();
@@ -199,6 +166,7 @@ Result<Persist> decode_persist(Bytes bytes) {
   }
   if ((present & kJustified) != 0) persist.justified = in.checkpoint();
   if ((present & kFinalized) != 0) persist.finalized = in.checkpoint();
+  if ((present & kArchiveFrom) != 0) persist.archive_from = in.u64();
   if (const Status end = in.end(); !end) return std::unexpected(end.error());
   return persist;
 }
@@ -218,7 +186,8 @@ Result<Recovered> connect(std::map<Root, StoredBlock> blocks, const BlockTree::T
   std::vector<StoredBlock*> by_slot;
   for (auto& [root, stored] : blocks) by_slot.push_back(&stored);
   std::sort(by_slot.begin(), by_slot.end(), [](const StoredBlock* a, const StoredBlock* b) {
-    return std::pair(a->block.slot, a->block.root) < std::pair(b->block.slot, b->block.root);
+    return std::tuple(a->block.slot, a->arrived, a->block.root) <
+           std::tuple(b->block.slot, b->arrived, b->block.root);
   });
   std::map<Root, Slot> connected{{found.anchor.block.root, found.anchor.block.slot}};
   for (StoredBlock* stored : by_slot) {
@@ -231,6 +200,63 @@ Result<Recovered> connect(std::map<Root, StoredBlock> blocks, const BlockTree::T
     found.blocks.push_back(std::move(*stored));
   }
   return found;
+}
+
+const StoredBlock& Recovered::final_block() const {
+  const auto it = std::ranges::find_if(
+      blocks, [&](const StoredBlock& stored) { return stored.block.root == finalized.root; });
+  return it == blocks.end() ? anchor : *it;
+}
+
+namespace {
+
+// Takes the block in, unless the answer is full.
+bool take(const ReadBlocks& wanted, ReadBlock&& block, uint64_t& bytes, BlocksRead& answer) {
+  bytes += block.signed_bytes.size();
+  if (!answer.blocks.empty() && bytes > wanted.max_bytes) return false;
+  answer.blocks.push_back(std::move(block));
+  return true;
+}
+
+Status read_by_root(Store& store, const ReadBlocks& wanted, BlocksRead& answer) {
+  uint64_t bytes = 0;
+  for (const Root& root : wanted.roots) {
+    auto found = store.block(root);
+    if (!found) return std::unexpected(found.error());
+    const bool room = answer.blocks.size() < wanted.max_blocks;
+    if (*found && (!room || !take(wanted, std::move(**found), bytes, answer))) return {};
+    ++answer.looked;
+  }
+  return {};
+}
+
+Status read_range(Store& store, const ReadBlocks& wanted, BlocksRead& answer) {
+  uint64_t bytes = 0;
+  answer.next = wanted.from;
+  const auto index = store.canonical_range(wanted.from, wanted.end, wanted.max_blocks);
+  if (!index) return std::unexpected(index.error());
+  for (const auto& [slot, root] : *index) {
+    auto found = store.block(root);
+    if (!found) return std::unexpected(found.error());
+    // A trusted block of which only the root is known is not served.
+    if (*found && !take(wanted, std::move(**found), bytes, answer)) return {};
+    answer.next = slot + 1;
+  }
+  if (index->size() < wanted.max_blocks) answer.next = wanted.end;
+  return {};
+}
+
+}  // namespace
+
+BlocksRead Store::read(const ReadBlocks& wanted) {
+  BlocksRead answer;
+  answer.id = wanted.id;
+  const Status done = wanted.roots.empty() ? read_range(*this, wanted, answer)
+                                           : read_by_root(*this, wanted, answer);
+  if (done) return answer;
+  answer.blocks.clear();
+  answer.error = done.error();
+  return answer;
 }
 
 }  // namespace beamline::chain

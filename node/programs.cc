@@ -85,17 +85,20 @@ Status CoreProgram::on_start(Reactor& reactor) {
   chain::ChainConfig config = chain_config(options_.spec);
   const chain::BlockInfo anchor = config.anchor;
   if (options_.client != nullptr) config.import = chain::ChainConfig::Import::ask;
-  std::vector<chain::StoredBlock> blocks;
+  chain::Recovered recovered;
   if (options_.store != nullptr) {
     auto found = options_.store->open(anchor);
     if (!found) return std::unexpected(found.error());
+    recovered = std::move(*found);
     config.persist = true;
-    config.anchor = std::move(found->anchor.block);
-    blocks = std::move(found->blocks);
+    config.anchor = recovered.anchor.block;
   }
   core_ = std::make_unique<Core>(reactor, std::move(config), observer_, options_.core);
   snapshots_ = core_->snapshots();
-  if (Status restored = core_->chain().restore(std::move(blocks)); !restored) return restored;
+  if (options_.store != nullptr) {
+    const Status restored = core_->chain().restore(reactor.now(), std::move(recovered));
+    if (!restored) return restored;
+  }
   return options_.network_thread ? start_apart(reactor, anchor) : start_joined(reactor);
 }
 

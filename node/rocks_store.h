@@ -1,6 +1,7 @@
 // The chain's store on disk: RocksDB, in a directory of its own. Blocks, states (opaque bytes), the
-// canonical index by slot, checkpoints. A Persist is one atomic write; sync() returns after
-// fdatasync of the log.
+// canonical index by slot, checkpoints, the fork choice's records. A Persist is one atomic write;
+// sync() returns after fdatasync of the log. Blocks lie in two halves: headers, which a restart
+// reads all of, and bodies, which stay when their header was archived.
 #pragma once
 
 #include <memory>
@@ -29,18 +30,22 @@ class RocksStore final : public chain::Store {
   explicit RocksStore(RocksStoreOptions options);
   ~RocksStore() override;
 
-  Result<chain::Recovered> open(const chain::BlockInfo& anchor) override;
+  Result<chain::Recovered> open(const chain::StoreAnchor& anchor) override;
   Status apply(const chain::Persist& persist) override;
   Status sync() override;
   Result<std::optional<SharedBytes>> state(const Root& block) override;
   Result<std::optional<Root>> canonical(Slot slot) override;
-  Result<std::optional<chain::StoredBlock>> block(const Root& root);
+  Result<std::optional<chain::ReadBlock>> block(const Root& root) override;
+  Result<std::vector<std::pair<Slot, Root>>> canonical_range(Slot from, Slot end,
+                                                             size_t max) override;
 
   uint64_t syncs() const { return syncs_; }
 
  private:
-  Result<chain::Recovered> recover(const chain::BlockInfo& anchor);
-  Status begin(const chain::BlockInfo& anchor);
+  Result<chain::Recovered> recover();
+  Status begin(const chain::StoreAnchor& anchor);
+  Status load_bodies(chain::Recovered& found);
+  Status read_records(chain::Recovered& found);
 
   const RocksStoreOptions options_;
   std::unique_ptr<rocksdb::DB> db_;

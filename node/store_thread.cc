@@ -25,7 +25,7 @@ void add_one(int fd) {
 }  // namespace
 
 Status StoreThread::start(const StoreThreadOptions& options, const CoreInbox::Gate& gate,
-                          chain::Store& store, chain::BlockInfo anchor) {
+                          chain::Store& store, chain::StoreAnchor anchor) {
   BL_CHECK(!thread_.joinable());
   options_ = options;
   store_ = &store;

@@ -42,7 +42,7 @@ class StoreThread final : public StorePort {
   // The store is open, and from now on the thread's alone, until stop(). `anchor` is what it was
   // opened with. REQUIRES: not running. Errors: closed (the core stopped already), io_error.
   Status start(const StoreThreadOptions& options, const CoreInbox::Gate& gate, chain::Store& store,
-               chain::BlockInfo anchor);
+               chain::StoreAnchor anchor);
   // The thread that pushes, once it pushes no more. What waits is written, unless the store fails.
   void stop();
 
@@ -62,7 +62,7 @@ class StoreThread final : public StorePort {
 
   StoreThreadOptions options_;
   chain::Store* store_ = nullptr;
-  chain::BlockInfo anchor_;
+  chain::StoreAnchor anchor_;
   CoreInbox::Producer acks_;
   std::unique_ptr<Queue> queue_;
   int wake_ = -1;  // eventfd, a semaphore

@@ -20,7 +20,8 @@ LeanForkChoice::LeanForkChoice(const LeanTypes& types, const LeanForkChoiceConfi
       clock_(config.genesis_time),
       aggregator_(config.aggregator),
       validators_(anchor.validators),
-      store_(anchor, config.limits, config.seed) {}
+      store_(anchor, config.limits, config.seed),
+      limits_(config.limits) {}
 
 void LeanForkChoice::on_tick(WallTime wall) {
   const Interval target = clock_.total_intervals(wall);
@@ -123,6 +124,7 @@ VoteResult LeanForkChoice::on_vote(const chain::Vote& vote, bool in_block) {
     Result<Proof> proof = Proof::make(voters.to_bitlist(), vote.proof);
     if (!proof) return VoteResult::inconsistent;
     status = store_.add_proof(keyed, *proof);
+    if (status) note(keyed, *proof);
   } else {
     status = store_.add_signature(keyed, vote.validators.front(), vote.proof);
   }
@@ -160,6 +162,7 @@ std::vector<Aggregation> LeanForkChoice::take_aggregations() {
 
 void LeanForkChoice::finish_aggregations(std::span<const std::pair<Vote, Proof>> aggregates) {
   store_.finish_aggregations(aggregates);
+  for (const auto& [vote, proof] : aggregates) note(vote, proof);
 }
 
 }  // namespace beamline::chain::lean

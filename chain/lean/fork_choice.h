@@ -6,10 +6,16 @@
 // count from the next acceptance on (intervals 0 and 4).
 #pragma once
 
+#include <map>
+
 #include "chain/fork_choice.h"
 #include "chain/lean/slot_clock.h"
 #include "chain/lean/store.h"
 #include "chain/lean/transition.h"
+
+namespace beamline::chain {
+struct StoredBlock;
+}
 
 namespace beamline::chain::lean {
 
@@ -40,6 +46,14 @@ class LeanForkChoice final : public ForkChoice {
   void prune(std::vector<Root>& removed) override { store_.prune(removed); }
   Slot floor() const override { return store_.floor(); }
 
+  // Each proof is a record, until its vote can count no more; an aggregator's signatures, which
+  // live for a slot, are not.
+  void keep_records() override { keeps_records_ = true; }
+  void take_records(std::vector<PolicyRecord>& changed) override;
+  void restore(const Checkpoint& justified, const Checkpoint& finalized,
+               std::span<const PolicyRecord> records) override;
+  uint64_t records() const { return records_.size(); }
+
   // A validator of ours proposes in this slot: its first interval accepts votes.
   void expect_proposal(Slot slot) { proposal_slot_ = slot; }
   // What a proposer builds (see block_production.h), and what a validator votes for.
@@ -58,6 +72,15 @@ class LeanForkChoice final : public ForkChoice {
   static LeanAttestationData data_of(const chain::Vote& vote);
   VoteResult judge(const chain::Vote& vote, ValidatorSet& voters) const;
   VoteResult refused(const Error& error, const LeanAttestationData& data) const;
+  // lean/restart.cc
+  struct Record {
+    Slot head_slot = 0;  // of the vote
+    size_t size = 0;
+  };
+  void note(const Vote& vote, const Proof& proof);
+  void forget_record(std::map<uint64_t, Record>::iterator record);
+  bool restore_record(const PolicyRecord& record);
+
   // Votes of a block's body are told one by one after the block, but belong together.
   void flush_body_votes();
 
@@ -69,6 +92,16 @@ class LeanForkChoice final : public ForkChoice {
   std::vector<Vote> body_votes_;
   std::optional<Slot> proposal_slot_;
   bool aggregation_due_ = false;
+  bool keeps_records_ = false;
+  std::map<uint64_t, Record> records_;  // that the store has, or is about to be told
+  uint64_t next_record_ = 0;
+  uint64_t record_bytes_ = 0;
+  const StoreLimits limits_;
+  std::vector<PolicyRecord> changed_;
 };
+
+// Where a fork choice begins that goes on from a store, or a store from a fork choice.
+StoreBlock store_block_of(const StoredBlock& stored, uint32_t validators);
+PostState post_state_of(const StoreBlock& block);
 
 }  // namespace beamline::chain::lean

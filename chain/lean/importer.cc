@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "chain/lean/checkpoint_sync.h"
+#include "chain/lean/fork_choice.h"
 
 namespace beamline::chain::lean {
 namespace {
@@ -31,12 +32,7 @@ chain::Vote vote_of(const LeanAttestationData& data) {
 
 }  // namespace
 
-PostState Imported::post() const {
-  PostState post;
-  post.justified = post.unrealized_justified = checkpoint_of(summary.justified);
-  post.finalized = post.unrealized_finalized = checkpoint_of(summary.finalized);
-  return post;
-}
+PostState Imported::post() const { return post_state_of(summary); }
 
 ImportVerdict Imported::event(ImportId id) const {
   ImportVerdict event;
@@ -45,6 +41,7 @@ ImportVerdict Imported::event(ImportId id) const {
   if (verdict != Verdict::valid) return event;
   event.post = post();
   event.votes = votes;
+  event.state = state;
   return event;
 }
 
@@ -78,7 +75,7 @@ Imported Importer::refuse(Verdict verdict, const Error& error) {
   for (uint8_t i = 0; i < kRejections; ++i) {
     if (is(error, static_cast<Rejection>(i))) ++stats_.rejected[i];
   }
-  return {.verdict = verdict, .why = error, .summary = {}, .votes = {}};
+  return {.verdict = verdict, .why = error, .summary = {}, .votes = {}, .state = {}};
 }
 
 Result<LeanBlock> Importer::decode(const Root& root, Bytes signed_block, Bytes& proof) {
@@ -122,9 +119,13 @@ Imported Importer::import(const Root& root, Bytes signed_block) {
     const bool ours = post.error().fault == Fault::local;
     return refuse(ours ? Verdict::try_again : Verdict::invalid_block, post.error());
   }
-  Imported imported{.verdict = Verdict::valid, .why = {}, .summary = {}, .votes = {}};
+  Imported imported{.verdict = Verdict::valid, .why = {}, .summary = {}, .votes = {}, .state = {}};
   for (const LeanAggregatedAttestation& attestation : block->body.attestations) {
     imported.votes.push_back(vote_of(attestation.data));
+  }
+  const uint64_t every = limits_.state_every;
+  if (every != 0 && block->slot / every != before.slot / every) {
+    imported.state = encode_state(*post);
   }
   imported.summary = keep(root, *block, *std::move(post));
   ++stats_.imported;

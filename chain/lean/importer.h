@@ -14,6 +14,12 @@
 #include "chain/lean/store.h"
 #include "chain/lean/transition.h"
 
+namespace beamline::chain {
+class Store;
+struct Recovered;
+struct StoredBlock;
+}  // namespace beamline::chain
+
 namespace beamline::chain::lean {
 
 // The caller's signature checks, with the keys of the registry in `state` (the parent's).
@@ -30,6 +36,9 @@ struct ImporterLimits {
   uint64_t state_bytes = 1u << 30;
   uint32_t blocks = 16'384;  // without their proofs
   uint32_t replay = 1024;    // blocks, to make a state again
+  // The first block of so many slots on each branch gives its state to be stored; 0: none does. At
+  // most `replay`.
+  uint64_t state_every = 32;
 };
 struct ImporterStats {
   uint64_t imported = 0;
@@ -40,6 +49,8 @@ struct ImporterStats {
   uint64_t rejected[kRejections] = {};  // by reason
   uint64_t evicted = 0;                 // states, for want of room
   uint64_t blocks_evicted = 0;
+  uint64_t states_given = 0;     // to be stored
+  uint64_t states_restored = 0;  // from a store
 };
 
 // What is known of a block after its transition.
@@ -48,6 +59,7 @@ struct Imported {
   Error why;  // where it is not valid
   StoreBlock summary;
   std::vector<chain::Vote> votes;  // of its body, without validators: they count by their proofs
+  SharedBytes state;               // the post-state as SSZ, where it is to be stored
 
   PostState post() const;
   // The answer to ImportBlock.
@@ -62,6 +74,10 @@ class Importer {
 
   // The trusted start. ANCHOR_STATE_ROOT_MISMATCH.
   Result<StoreBlock> add_anchor(const LeanBlock& block, LeanState state);
+  // The start from what a store held: its blocks, and its newest states down to the first at or
+  // below `floor`, which becomes the base. Before anything else. Returns how many validators there
+  // are. Errors: not_found (no state to begin with), those of the codec and of the store.
+  Result<uint32_t> restore(const Recovered& found, chain::Store& store, Slot floor);
   // A SignedBlock's bytes. `invalid_bytes`: they do not decode, are not of this root, or the proof
   // does not hold; `invalid_block`: the rules reject it; `try_again`: the parent's state is not
   // here.
@@ -95,6 +111,9 @@ class Importer {
   const Kept* replay(const Root& root);
   StoreBlock keep(const Root& root, const LeanBlock& block, LeanState post);
   void put_state(const Root& root, const Root& state_root, LeanState state);
+  void restore_block(const StoredBlock& stored);
+  Result<bool> restore_state(const Root& root, chain::Store& store);
+  SharedBytes encode_state(const LeanState& state);
   void erase_state(const Root& root);
   void erase_block(const Root& root);
 

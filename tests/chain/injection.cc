@@ -425,7 +425,7 @@ void Injection::crash() {
   for (const StoredBlock& stored : found->blocks) {
     imported_.emplace(stored.block.slot, stored.block.root);
   }
-  BL_CHECK(chain_->restore(std::move(found->blocks)));
+  BL_CHECK(chain_->restore(now_, std::move(*found)));
   for (const Root& root : acknowledged_) BL_CHECK(chain_->tree().contains(root));
   acknowledged_.clear();
   for (const auto& [slot, root] : imported_) acknowledged_.insert(root);

@@ -26,9 +26,10 @@ struct Disk {
     ASSERT_TRUE(found) << to_string(found.error());
     ASSERT_EQ(found->unconnected, 0u);
     bench.emplace(persisting(found->anchor.block));
-    ASSERT_TRUE(bench->chain.restore(std::move(found->blocks)));
+    const Root head = found->head.root;
+    ASSERT_TRUE(bench->chain.restore(bench->now, std::move(*found)));
     bench->turn();
-    ASSERT_EQ(bench->chain.head().root, found->head.root);
+    ASSERT_EQ(bench->chain.head().root, head);
     waiting.clear();
     bench->up(kPeerA);
     for (Slot slot = 0; slot <= bench->chain.head().slot; ++slot) {
@@ -165,6 +166,7 @@ TEST(Store, PrunedBlocksGoAndTheAnchorRises) {
   Disk disk;
   ChainConfig config = persisting();
   config.limits.tree_blocks = 16;
+  config.limits.archive_slots = 20;
   disk.bench.emplace(config);
   disk.bench->up(kPeerA);
   const auto blocks = make_chain(make_genesis().root, 1, 100, 3000);
@@ -179,6 +181,11 @@ TEST(Store, PrunedBlocksGoAndTheAnchorRises) {
   disk.crash(rng);
   EXPECT_EQ(disk.bench->chain.head().root, blocks.back().root);
   EXPECT_EQ(disk.bench->chain.anchor().root, blocks[84].root);
+  // What the tree has no room for is kept a little longer.
+  EXPECT_GE(disk.store.archived(), 4u);
+  EXPECT_LE(disk.store.archived(), 8u);
+  EXPECT_TRUE(*disk.store.block(blocks[80].root));
+  EXPECT_FALSE(*disk.store.block(blocks[70].root));
 }
 
 TEST(Store, ANewChainInAnOldStoreIsRefused) {
@@ -222,13 +229,17 @@ TEST(Store, FailedWritesAreTypedAndLoseNothing) {
 TEST(Store, RecordsComeBackAsTheyWereAndGarbageDoesNot) {
   Persist persist;
   persist.id = 7;
-  persist.blocks.push_back({make_block(root_of(1), 5, 2, 300), {}});
+  persist.blocks.push_back({make_block(root_of(1), 5, 2, 300), {}, {}});
   persist.blocks.back().post.justified = {3, root_of(4)};
   persist.states.emplace_back(root_of(9), SharedBytes::copy(as_bytes("state")));
   persist.erased.push_back(root_of(8));
   persist.canonical = CanonicalChange{4, {{5, root_of(6)}}};
   persist.head = BlockTree::Tip{root_of(6), 5};
   persist.finalized = Checkpoint{1, root_of(2)};
+  persist.archived.push_back(root_of(10));
+  persist.archive_from = 3;
+  persist.dropped_states.push_back(root_of(11));
+  persist.records.push_back({77, SharedBytes::copy(as_bytes("vote"))});
   const std::vector<uint8_t> bytes = encode(persist);
   const auto again = decode_persist(bytes);
   ASSERT_TRUE(again);

@@ -248,28 +248,26 @@ void Swarm::start(uint32_t index) {
   config.import = ChainConfig::Import::ask;
   config.persist = options_.persist;
   config.limits = options_.limits;
-  std::vector<StoredBlock> blocks;
-  Epoch epoch = 0;
-  if (options_.persist) {
-    auto found = node.store.open(book_.genesis());
-    BL_CHECK(found.has_value());
-    config.anchor = found->anchor.block;
-    blocks = std::move(found->blocks);
-    epoch = book_.epoch_of(config.anchor.slot);
-  }
   BeaconConfig beacon;
   beacon.genesis_time = kGenesis;
   beacon.slot_duration = options_.slot;
   beacon.slots_per_epoch = options_.slots_per_epoch;
   beacon.max_validators = options_.nodes;
-  auto policy = std::make_unique<BeaconForkChoice>(
-      beacon,
-      BeaconForkChoice::Anchor{config.anchor.root, config.anchor.slot, epoch, Execution::none, {}});
+  BeaconForkChoice::Anchor anchor{config.anchor.root, 0, 0, Execution::none, {}};
+  Recovered recovered;
+  if (options_.persist) {
+    auto found = node.store.open(book_.genesis());
+    BL_CHECK(found.has_value());
+    recovered = std::move(*found);
+    config.anchor = recovered.anchor.block;
+    anchor = BeaconForkChoice::anchor_of(recovered, beacon);
+  }
+  auto policy = std::make_unique<BeaconForkChoice>(beacon, anchor);
   policy->on_tick(now_of(node).wall);
   const std::vector<uint64_t> balances(options_.nodes, 32);
   BL_CHECK(policy->on_justified_balances(policy->justified(), balances, 32 * options_.nodes));
   node.chain = std::make_unique<Chain>(std::move(config), nullptr, std::move(policy));
-  BL_CHECK(node.chain->restore(std::move(blocks)));
+  if (options_.persist) BL_CHECK(node.chain->restore(now_of(node), std::move(recovered)));
   give(index, Tick{});
 }
 

@@ -89,17 +89,20 @@ class CoreThread final : public ReactorProgram, public CoreObserver, public Netw
     core_thread = std::this_thread::get_id();
     chain::ChainConfig config = chain::testing::make_config();
     if (client_ != nullptr) config.import = chain::ChainConfig::Import::ask;
-    std::vector<chain::StoredBlock> blocks;
+    chain::Recovered recovered;
     const chain::BlockInfo anchor = config.anchor;
     if (store_ != nullptr) {
       auto found = store_->open(anchor);
       if (!found) return std::unexpected(found.error());
       config.persist = true;
-      config.anchor = std::move(found->anchor.block);
-      blocks = std::move(found->blocks);
+      recovered = std::move(*found);
+      config.anchor = recovered.anchor.block;
     }
     core_ = std::make_unique<Core>(reactor, std::move(config), *this, options_);
-    if (Status restored = core_->chain().restore(std::move(blocks)); !restored) return restored;
+    if (store_ != nullptr) {
+      const Status restored = core_->chain().restore(reactor.now(), std::move(recovered));
+      if (!restored) return restored;
+    }
     core_->set_network(*this);
     inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
     gate_ = inbox_->gate();

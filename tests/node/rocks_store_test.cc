@@ -4,7 +4,6 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -12,6 +11,7 @@
 
 #include "tests/chain/blocks.h"
 #include "tests/node/failing_env.h"
+#include "tests/project/command.h"
 
 namespace beamline::node {
 namespace {
@@ -20,19 +20,7 @@ using namespace chain::testing;
 using chain::Persist;
 using chain::StoredBlock;
 
-class Directory {
- public:
-  Directory() {
-    std::string path = std::filesystem::temp_directory_path() / "beamline-store-XXXXXX";
-    BL_CHECK(mkdtemp(path.data()) != nullptr);
-    path_ = path;
-  }
-  ~Directory() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using Directory = test::TemporaryTree;
 
 // The nth of a series of Persists: one block more, with its state; every tenth a reorg of three
 // blocks, every seventh forgets an old one.
@@ -45,7 +33,7 @@ struct Series {
     const chain::BlockInfo block =
         make_block(chain.back().root, chain.back().slot + 1, n, 200 + n % 7 * 400);
     chain.push_back(block);
-    persist.blocks.push_back({block, {}});
+    persist.blocks.push_back({block, {}, {}});
     persist.states.emplace_back(block.root, SharedBytes::copy(block.root.view()));
     persist.canonical = chain::CanonicalChange{block.slot, {{block.slot, block.root}}};
     persist.head = chain::BlockTree::Tip{block.root, block.slot};
@@ -102,13 +90,14 @@ TEST(RocksStore, BeginsEmptyAndComesBack) {
   RocksStore store({.path = directory.path()});
   EXPECT_EQ(check(store, 49, 49), 49u);
   // A chain begins with it.
-  const auto found = store.open(make_genesis());
+  auto found = store.open(make_genesis());
   chain::ChainConfig config = make_config();
   config.anchor = found->anchor.block;
   chain::Chain chain(config);
-  ASSERT_TRUE(chain.restore(found->blocks));
-  EXPECT_EQ(chain.head().root, found->head.root);
-  EXPECT_TRUE(chain.store().get(found->head.root));
+  const Root head = found->head.root;
+  ASSERT_TRUE(chain.restore({}, std::move(*found)));
+  EXPECT_EQ(chain.head().root, head);
+  EXPECT_TRUE(chain.store().get(head));
   // Not with another genesis.
   chain::BlockInfo other = make_genesis();
   other.root = root_of(12);

@@ -15,7 +15,7 @@ using namespace chain::testing;
 // Refuses the next so many writes. What else it does is SimStore's, on the storage thread alone.
 class RefusingStore final : public chain::Store {
  public:
-  Result<chain::Recovered> open(const chain::BlockInfo& anchor) override {
+  Result<chain::Recovered> open(const chain::StoreAnchor& anchor) override {
     ++opened;
     return disk.open(anchor);
   }
@@ -30,6 +30,13 @@ class RefusingStore final : public chain::Store {
   Status sync() override { return disk.sync(); }
   Result<std::optional<SharedBytes>> state(const Root& block) override { return disk.state(block); }
   Result<std::optional<Root>> canonical(Slot slot) override { return disk.canonical(slot); }
+  Result<std::optional<chain::ReadBlock>> block(const Root& root) override {
+    return disk.block(root);
+  }
+  Result<std::vector<std::pair<Slot, Root>>> canonical_range(Slot from, Slot end,
+                                                             size_t max) override {
+    return disk.canonical_range(from, end, max);
+  }
 
   chain::SimStore disk;
   std::atomic<int> refusals{0}, refused{0}, opened{0};
