@@ -75,6 +75,7 @@ SimReport SimNetwork::run() {
       dispatch(event);
     }
     due.clear();
+    if (ms % 60'000 == 0) count_minute();
   }
   uint64_t contacts = 0;
   uint64_t attackers = 0;
@@ -243,6 +244,7 @@ void SimNetwork::call(uint32_t from, const NodeRecord& to, uint64_t serial, cons
   made.used = true;
   ++report_.messages;
   ++nodes_[from]->sent;
+  ++nodes_[from]->asked;
   report_.bytes += 100;
   schedule(clock_ + latency(), {serial == 0 ? Kind::ping : Kind::find, from, made.to, slot});
   schedule(clock_ + kTimeout, {Kind::timeout, from, 0, slot});
@@ -427,12 +429,28 @@ void SimNetwork::finish(Node& node) {
   const auto life = static_cast<uint64_t>(to_seconds(clock_ - node.born)) + 1;
   report_.node_seconds += life;
   const bool bootnode = index_of(node.record.udp) < kBootnodes;
-  if (life > 60 && !bootnode)
-    report_.most_messages_second = std::max(report_.most_messages_second, node.sent / life);
+  if (life > 60) {
+    double& most = bootnode ? report_.bootnode_life : report_.most_life;
+    most = std::max(most, static_cast<double>(node.sent) / static_cast<double>(life));
+  }
   ++report_.nodes_measured;
   report_.nodes_below_30s += node.longest_below > seconds(30);
   report_.longest_below = std::max(report_.longest_below, node.longest_below);
   node.born = Duration{-1};
+}
+
+void SimNetwork::count_minute() {
+  for (auto& node : nodes_) {
+    if (!node || node->silent) continue;
+    const double sent = static_cast<double>(node->sent - node->sent_before) / 60;
+    const double asked = static_cast<double>(node->asked - node->asked_before) / 60;
+    node->sent_before = node->sent;
+    node->asked_before = node->asked;
+    const bool bootnode = index_of(node->record.udp) < kBootnodes;
+    double& most = bootnode ? report_.bootnode_minute : report_.most_minute;
+    most = std::max(most, sent);
+    report_.most_asked_minute = std::max(report_.most_asked_minute, asked);
+  }
 }
 
 void SimNetwork::leave(uint32_t index) {

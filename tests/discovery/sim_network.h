@@ -37,9 +37,14 @@ struct SimReport {
   uint64_t lookups_attackers_alone = 0;  // that attackers ended: no honest node in the result
   uint64_t missed = 0;                   // of the closest, over all look-ups
   uint64_t messages = 0, bytes = 0, node_seconds = 0;
-  uint64_t most_messages_second = 0;  // of one node but the bootnodes, averaged over its life
-  Duration longest_below{};           // below the target of connected peers, of any honest node
-  uint64_t nodes_below_30s = 0;       // nodes that were below it for more than 30 s at a time
+  // Messages a second of one node. All ids but the three bootnodes' are alike; those are where
+  // every newcomer begins, so that what they answer grows with the number of newcomers, and with
+  // nothing else: they are measured apart.
+  double most_life = 0, bootnode_life = 0;      // in the mean of its life
+  double most_minute = 0, bootnode_minute = 0;  // in one minute
+  double most_asked_minute = 0;                 // what it began itself, of any node
+  Duration longest_below{};      // below the target of connected peers, of any honest node
+  uint64_t nodes_below_30s = 0;  // nodes that were below it for more than 30 s at a time
   uint64_t nodes_measured = 0;
   double attackers_in_tables = 0;       // share of all contacts of tables, at the end
   double attackers_in_worst_table = 0;  // of one table that is older than the warm-up
@@ -71,7 +76,8 @@ class SimNetwork {
     Duration wake{};                // of the timer that is set
     std::optional<Duration> below;  // since when fewer peers than the target
     Duration longest_below{};
-    uint64_t sent = 0;
+    uint64_t sent = 0, sent_before = 0;    // before: at the last full minute
+    uint64_t asked = 0, asked_before = 0;  // of those, what it began itself
     bool silent = false;
     std::vector<uint32_t> peers;
 
@@ -132,6 +138,7 @@ class SimNetwork {
   void connect(uint32_t a, uint32_t b);
   void disconnect(uint32_t index, uint32_t peer, bool failed);
   void peers_changed(Node& node);
+  void count_minute();
   void finish(Node& node);
   void leave(uint32_t index);
   void begin_check();
