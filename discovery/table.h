@@ -48,8 +48,8 @@ struct TableConfig {
   size_t subnet_per_table = 10;
   Duration prune_interval = seconds(5);
   Duration refresh_after = seconds(3600);  // a bucket that nothing touched
-  Duration fast_interval = seconds(3);     // revalidation: a random contact of the list, after
-  Duration slow_interval = seconds(9);     // a random time up to the interval
+  Duration fast_interval = seconds(3);     // revalidation: a contact of the list, one of those
+  Duration slow_interval = seconds(9);     // not seen for long, after a random time up to this
   Duration candidate_interval = milliseconds(100);  // between two pings of unproven contacts
   Duration ping_timeout = seconds(10);              // a ping without an outcome counts as failed
   // Who was seen this recently lives: a newcomer does not cause a ping of it. Else everybody's
@@ -215,6 +215,7 @@ class Table {
   static constexpr Slot kNone = UINT16_MAX;
   static constexpr size_t kChunk = 64;
   static constexpr size_t kMaxCandidates = 256;
+  static constexpr size_t kRevalidationDraws = 4;
   static constexpr uint32_t kInNoList = UINT32_MAX;
   struct Bucket {
     std::array<Slot, kBucketSize> main;

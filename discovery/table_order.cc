@@ -351,11 +351,17 @@ Table::Slot Table::next_candidate(Now now) {
   return kNone;
 }
 
+// Of some random ones the least recently seen: at the same rate of pings silence is found about
+// twice as early as by one random draw, and who is heard of anyway is not asked.
 Table::Slot Table::next_revalidation(Now now, Rng& rng) {
   const auto due = [&](const std::vector<Slot>& list, MonoTime& next, Duration interval) {
     if (list.empty() || now.mono < next) return kNone;
     next = now.mono + Duration{static_cast<int64_t>(rng.below(static_cast<uint64_t>(interval.ns)))};
-    const Slot slot = list[rng.below(list.size())];
+    Slot slot = list[rng.below(list.size())];
+    for (size_t i = 1; i < kRevalidationDraws; ++i) {
+      const Slot other = list[rng.below(list.size())];
+      if (at(other).last_seen < at(slot).last_seen) slot = other;
+    }
     return at(slot).ping_pending || at(slot).disposable ? kNone : slot;
   };
   const Slot fast = due(fast_, next_fast_, config_.fast_interval);

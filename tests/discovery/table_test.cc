@@ -388,6 +388,31 @@ TEST_F(TableTest, RevalidationHasAFastAndASlowList) {
   EXPECT_LT(slow, 200u);
 }
 
+// By one random draw a contact out of 160 is asked each 12 minutes in the mean, whoever else has
+// just been heard of; a third of those that fell silent were still told to others after that.
+TEST_F(TableTest, RevalidationAsksWhoWasNotSeenForLong) {
+  std::vector<NodeRecord> nodes;
+  for (unsigned i = 0; i < 160; ++i) {
+    nodes.push_back(fresh(255 - i / 16));
+    table_.contact_proven(nodes.back(), at(clock_));
+    table_.pong(nodes.back().id, nodes.back().udp, at(clock_));  // of the slow list
+  }
+  Duration longest{};
+  for (size_t asked = 0; asked < 3 * nodes.size();) {
+    clock_ = clock_ + milliseconds(500);
+    while (const auto order = table_.poll_ping(at(clock_), rng_)) {
+      ++asked;
+      const Contact* const contact = table_.find(order->record.id);
+      longest = std::max(longest, at(clock_).mono - contact->last_seen);
+      table_.pong(order->record.id, order->record.udp, at(clock_));
+    }
+  }
+  for (const auto& record : nodes) {
+    longest = std::max(longest, at(clock_).mono - table_.find(record.id)->last_seen);
+  }
+  EXPECT_LT(to_seconds(longest), 1900) << "one draw: 2,287";
+}
+
 TEST_F(TableTest, PingsPerTimeAreBoundedWhateverIsHeard) {
   for (int i = 0; i < 5000; ++i) table_.heard(fresh(255 - unsigned(i % 8)), at(clock_));
   EXPECT_LE(pings(seconds(10)).size(), 10u * 10u + 1u);
