@@ -9,7 +9,6 @@ namespace beamline::discovery {
 namespace {
 
 constexpr size_t kMaxLookups = 8;
-constexpr size_t kKeyTries = 64;
 
 bool is_unspecified(const Endpoint& endpoint) {
   return std::ranges::all_of(endpoint.address(), [](uint8_t byte) { return byte == 0; });
@@ -45,6 +44,7 @@ Service::Service(const secp256k1::SecretKey& key, const ServiceConfig& config, c
       observer_(observer),
       rng_(std::move(rng)),
       record_(record),
+      outbox_(config.outbox),
       contacts_(record.node_id(), config.table, config.pool, config.db, rng_, now),
       schedule_(config.schedule, now),
       v4_(key, record, {config.listen, config.tcp_port}, outbox_, *this, rng_.fork(),
@@ -155,7 +155,7 @@ discv4::RawKey Service::key_near(const NodeId& target) {
   discv4::RawKey best = key_of(key_.public_key());
   if (target == record_.node_id() || !config_.v4) return best;
   Distance nearest = distance(target, record_.node_id());
-  for (size_t i = 0; i < kKeyTries; ++i) {
+  for (size_t i = 0; i < config_.key_tries; ++i) {
     discv4::RawKey key;
     rng_.fill(key);
     const Distance here = distance(target, keccak256(key));

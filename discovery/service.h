@@ -44,6 +44,8 @@ struct ServiceConfig {
   discv4::Limits discv4;
   discv5::Limits discv5;
   size_t max_bootnodes = 64;
+  size_t outbox = 128;    // datagrams that wait to be sent; more are dropped and counted
+  size_t key_tries = 64;  // keys made up for a look-up by discv4, of which the nearest is asked for
   Duration bootstrap_interval = seconds(5);  // bootnodes are asked again while the table is empty
 };
 

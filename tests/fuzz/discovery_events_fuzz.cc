@@ -35,6 +35,9 @@ class World final : private Observer {
     config.discv4.bonds = 16;
     config.discv5.sessions.sessions = 4;
     config.discv5.challenges.pending = 8;
+    config.discv4.replays = 64;
+    config.outbox = 32;
+    config.key_tries = 2;
     config.pool.capacity = 64;
     service_ = std::move(*Service::create(key_of_seed(0), config, *this, Rng(uint64_t{5}), now_));
     prove();
@@ -194,7 +197,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace beamline;
   discovery::World world;
   Bytes input(data, size);
-  while (input.size() >= 2) {
+  // Each step may cost some signatures: longer sequences are found by shorter runs, and more of
+  // them.
+  for (int steps = 0; steps < 64 && input.size() >= 2; ++steps) {
     const uint8_t what = input[0], argument = input[1];
     input = input.subspan(2);
     const size_t count = std::min<size_t>(input.size(), size_t{argument} * 4);
