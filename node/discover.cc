@@ -9,6 +9,7 @@
 #include <optional>
 #include <variant>
 
+#include "discovery/node_db_file.h"
 #include "loop/inbox_port.h"
 #include "loop/reactor_thread.h"
 #include "node/backend_option.h"
@@ -30,6 +31,7 @@ struct DiscoverOptions {
   std::string identity;
   std::vector<std::string> bootnodes;
   std::string svg;
+  std::string nodes;
   uint64_t seconds = 0;
 };
 
@@ -37,18 +39,26 @@ struct Counts {
   size_t live = 0, main = 0, replacements = 0, pool = 0;
   bool operator==(const Counts&) const = default;
 };
-using Seen = std::variant<Counts, std::unique_ptr<TableSnapshot>>;
+// The node database as bytes, to be written.
+struct Nodes {
+  std::vector<uint8_t> bytes;
+};
+using Seen = std::variant<Counts, std::unique_ptr<TableSnapshot>, Nodes>;
 
 constexpr Duration kCountInterval = seconds(1);
 constexpr int kSnapshotEvery = 5;  // counts
+constexpr int kNodesEvery = 30;
 
 // On discovery's thread.
 class DiscoverProgram final : public ReactorProgram, private discovery::Observer {
  public:
+  // `nodes`: the database of an earlier run, or empty.
   DiscoverProgram(const Endpoint& listen, std::vector<discovery::NodeRecord> bootnodes,
-                  const secp256k1::SecretKey& key, Rng rng, Inbox<Seen>::Producer producer)
+                  std::vector<uint8_t> nodes, const secp256k1::SecretKey& key, Rng rng,
+                  Inbox<Seen>::Producer producer)
       : listen_(listen),
         bootnodes_(std::move(bootnodes)),
+        kept_(std::move(nodes)),
         key_(key),
         rng_(std::move(rng)),
         producer_(std::move(producer)),
@@ -66,6 +76,10 @@ class DiscoverProgram final : public ReactorProgram, private discovery::Observer
       // Refused is what the command has checked, and more than the service keeps: counted there.
       static_cast<void>(driver_->service().add_bootnode(node, reactor.now()));
     }
+    if (!kept_.empty()) {
+      kept_read = driver_->service().contacts().db.decode(kept_, reactor.now());
+      driver_->service().add_seeds(reactor.now());
+    }
     driver_->pump();
     reactor.arm_in(timer_, kCountInterval);
     return {};
@@ -74,14 +88,17 @@ class DiscoverProgram final : public ReactorProgram, private discovery::Observer
     reactor.disarm(timer_);
     if (driver_ == nullptr) return;
     last = node::snapshot_of(driver_->service());
+    last_nodes = driver_->service().contacts().db.encode();
     datagrams_in = driver_->udp_stats().received;
     datagrams_out = driver_->udp_stats().sent;
     driver_.reset();
   }
 
-  // For the other thread: the first two after start(), the rest after stop().
+  // For the other thread: the first three after start(), the rest after stop().
   std::string enode, enr;
+  Status kept_read;
   TableSnapshot last;
+  std::vector<uint8_t> last_nodes;
   uint64_t datagrams_in = 0, datagrams_out = 0;
 
  private:
@@ -95,11 +112,15 @@ class DiscoverProgram final : public ReactorProgram, private discovery::Observer
       static_cast<void>(producer_.try_push(
           0, std::make_unique<TableSnapshot>(node::snapshot_of(driver_->service()))));
     }
+    if (told_ % kNodesEvery == 0) {
+      static_cast<void>(producer_.try_push(0, Nodes{driver_->service().contacts().db.encode()}));
+    }
     reactor_->arm_in(timer_, kCountInterval);
   }
 
   const Endpoint listen_;
   const std::vector<discovery::NodeRecord> bootnodes_;
+  const std::vector<uint8_t> kept_;
   const secp256k1::SecretKey& key_;
   Rng rng_;
   Inbox<Seen>::Producer producer_;
@@ -122,9 +143,13 @@ bool write_svg(const std::string& path, const TableSnapshot& snapshot) {
 
 class Printer final : public InboxReceiver<Seen> {
  public:
-  explicit Printer(const std::string& svg) : svg_(svg) {}
+  Printer(const std::string& svg, const std::string& nodes) : svg_(svg), nodes_(nodes) {}
   void on_message(Seen& seen) override {
     if (const auto* counts = std::get_if<Counts>(&seen)) return print(*counts);
+    if (const auto* nodes = std::get_if<Nodes>(&seen)) {
+      if (!nodes_.empty()) static_cast<void>(discovery::write_node_db(nodes_, nodes->bytes));
+      return;
+    }
     const auto& snapshot = std::get<std::unique_ptr<TableSnapshot>>(seen);
     if (snapshot != nullptr && !svg_.empty()) static_cast<void>(write_svg(svg_, *snapshot));
   }
@@ -138,23 +163,54 @@ class Printer final : public InboxReceiver<Seen> {
     std::fflush(stdout);
   }
   const std::string& svg_;
+  const std::string& nodes_;
   std::optional<Counts> last_;
 };
 
 constexpr CommandErrors kErrors("discover");
 
+// What the last run kept; empty where there is none. A file that is something else is not written
+// over.
+std::vector<uint8_t> read_nodes(const std::string& path) {
+  if (path.empty()) return {};
+  auto bytes = discovery::read_node_db(path);
+  if (bytes ? bytes->empty() : bytes.error().code == Code::not_found) return {};
+  if (!bytes) throw std::runtime_error(path + ": " + explain(bytes.error()));
+  Rng rng(uint64_t{0});
+  const Status good = discovery::NodeDb({}, rng).decode(*bytes, Now{});
+  if (!good && (good.error().code == Code::bad_encoding || good.error().code == Code::truncated)) {
+    throw std::runtime_error(path + " is not a node database; name another file for --nodes");
+  }
+  return std::move(*bytes);
+}
+
+int finish(const DiscoverOptions& options, const DiscoverProgram& program) {
+  std::printf("%s%llu datagrams received, %llu sent\n", table_text(program.last).c_str(),
+              static_cast<unsigned long long>(program.datagrams_in),
+              static_cast<unsigned long long>(program.datagrams_out));
+  std::fflush(stdout);
+  if (!options.nodes.empty()) {
+    const Status written = discovery::write_node_db(options.nodes, program.last_nodes);
+    if (!written) return kErrors.fail(options.nodes + ": " + explain(written.error()));
+  }
+  if (!options.svg.empty() && !write_svg(options.svg, program.last)) {
+    return kErrors.fail(options.svg + ": " + std::strerror(errno));
+  }
+  return 0;
+}
+
 int run(const DiscoverOptions& options, const Endpoint& listen,
-        std::vector<discovery::NodeRecord> bootnodes, const secp256k1::SecretKey& key, Rng rng,
-        ReactorThread::MakeBackend make_backend) {
+        std::vector<discovery::NodeRecord> bootnodes, std::vector<uint8_t> nodes,
+        const secp256k1::SecretKey& key, Rng rng, ReactorThread::MakeBackend make_backend) {
   auto backend = make_backend();
   if (!backend) return kErrors.fail(explain(backend.error()));
   const auto reactor = std::move(*Reactor::create(std::move(*backend)));
-  Printer printer(options.svg);
+  Printer printer(options.svg, options.nodes);
   std::optional<DiscoverProgram> program;
   {
     InboxPort<Seen> port(*reactor, printer);
     const std::array<InboxClass, 1> classes = {InboxClass{.nodes = 64}};
-    program.emplace(listen, std::move(bootnodes), key, std::move(rng),
+    program.emplace(listen, std::move(bootnodes), std::move(nodes), key, std::move(rng),
                     std::move(*port.gate().make_producer(classes)));
     SignalStop signals(*reactor);
     Timer end([](Timer& timer) { static_cast<Reactor*>(timer.owner)->stop(); }, reactor.get());
@@ -169,19 +225,16 @@ int run(const DiscoverOptions& options, const Endpoint& listen,
     }
     std::printf("%s\n%s\n", program->enode.c_str(), program->enr.c_str());
     std::fflush(stdout);
+    if (!program->kept_read) {
+      std::fprintf(stderr, "beamline discover: %s: %s; starting without its nodes\n",
+                   options.nodes.c_str(), to_string(program->kept_read.error()).c_str());
+    }
     while (!reactor->stopping()) reactor->turn();
     thread.stop();
     reactor->run();
     reactor->disarm(end);
   }
-  std::printf("%s%llu datagrams received, %llu sent\n", table_text(program->last).c_str(),
-              static_cast<unsigned long long>(program->datagrams_in),
-              static_cast<unsigned long long>(program->datagrams_out));
-  std::fflush(stdout);
-  if (!options.svg.empty() && !write_svg(options.svg, program->last)) {
-    return kErrors.fail(options.svg + ": " + std::strerror(errno));
-  }
-  return 0;
+  return finish(options, *program);
 }
 
 }  // namespace
@@ -194,6 +247,8 @@ int discover_command(Arguments arguments) {
   parser.texts("--bootnode", options.bootnodes,
                "enode://... or enr:... of a node to begin with; may stand several times");
   parser.text("--svg", options.svg, "file for a picture of the buckets, kept up to date");
+  parser.text("--nodes", options.nodes,
+              "file for the nodes that answered, kept up to date: where the next run begins");
   parser.number("--for", options.seconds, 0, 1'000'000'000, "seconds to run; 0: until stopped");
   BackendOption backend;
   backend.declare(parser);
@@ -214,7 +269,8 @@ int discover_command(Arguments arguments) {
     const secp256k1::SecretKey key = options.identity.empty()
                                          ? secp256k1::SecretKey::generate(rng)
                                          : node::load_or_create_identity(options.identity, rng);
-    return run(options, *listen, std::move(bootnodes), key, std::move(rng), backend.maker());
+    return run(options, *listen, std::move(bootnodes), read_nodes(options.nodes), key,
+               std::move(rng), backend.maker());
   } catch (const std::exception& e) {
     return kErrors.fail(e.what());
   }

@@ -67,7 +67,7 @@ TEST_F(DiscoverTest, FirstLinesAreEnodeAndEnrWithTheListenAddressFlushedIntoAFil
   EXPECT_EQ(second->key, enode->key);
 }
 
-TEST_F(DiscoverTest, TwoNodesFindEachOtherAndDrawTheirTable) {
+TEST_F(DiscoverTest, TwoNodesFindEachOtherWithALiveCountATableAndAnSvgPicture) {
   const auto first = start("first", {"--listen", "127.0.0.1:0"});
   const std::string enode = line(wait_for(*first, "\nenr:"), 0);
   const auto second =
@@ -81,6 +81,43 @@ TEST_F(DiscoverTest, TwoNodesFindEachOtherAndDrawTheirTable) {
   EXPECT_TRUE(svg.starts_with("<svg ")) << svg.substr(0, 80);
   EXPECT_TRUE(svg.ends_with("</svg>\n"));
   EXPECT_NE(svg.find("<rect class=\"contact\""), std::string::npos);
+}
+
+// Three nodes that know each other through a bootnode; one of them starts again without it.
+TEST_F(DiscoverTest, ARestartWithItsNodeDatabaseAndNoBootnodeFindsItsPeersAgain) {
+  auto boot = start("boot", {"--listen", "127.0.0.1:0"});
+  const std::string enr = line(wait_for(*boot, "\nlive"), 1);
+  const auto other = start("other", {"--listen", "127.0.0.1:0", "--bootnode", enr});
+  const std::vector<std::string> own = {"--listen",        "127.0.0.1:0", "--identity",
+                                        scratch_ + "/key", "--nodes",     scratch_ + "/nodes"};
+  std::vector<std::string> arguments = own;
+  arguments.insert(arguments.end(), {"--bootnode", enr});
+  const auto first = start("before", arguments);
+  EXPECT_NE(wait_for(*first, "live 2 ").find("live 2 "), std::string::npos) << first->text();
+  EXPECT_EQ(first->stop(8'000), 0);
+  EXPECT_TRUE(interop::read_file(scratch_ + "/nodes").starts_with("BLND"));
+
+  // Nobody hears of the second run but through what it kept.
+  const auto again = start("after", own);
+  EXPECT_NE(wait_for(*again, "live 2 ").find("live 2 "), std::string::npos) << again->text();
+  EXPECT_EQ(again->stop(8'000), 0);
+  EXPECT_NE(again->text().find("table: 2 live, 2 in main"), std::string::npos) << again->text();
+}
+
+TEST_F(DiscoverTest, ANodeDatabaseThatIsDamagedIsSaidAndAnotherFileIsNotWrittenOver) {
+  const std::string path = scratch_ + "/nodes";
+  for (const std::string& content : {std::string("notes\n"), std::string(100, 'x')}) {
+    std::ofstream(path) << content;
+    const auto process = start("bad", {"--listen", "127.0.0.1:0", "--nodes", path});
+    EXPECT_EQ(process->wait(8'000), 1);
+    EXPECT_NE(process->text().find("/nodes is not a node database"), std::string::npos);
+    EXPECT_EQ(interop::read_file(path), content);
+  }
+  std::ofstream(path) << "BLND" << std::string("\x01\0\0\0", 4) << std::string(40, 'x');
+  const auto process = start("torn", {"--listen", "127.0.0.1:0", "--nodes", path});
+  EXPECT_NE(wait_for(*process, "starting without").find("/nodes: "), std::string::npos);
+  EXPECT_EQ(process->stop(8'000), 0);
+  EXPECT_EQ(interop::read_file(path).size(), 16u) << "an empty one takes its place";
 }
 
 TEST_F(DiscoverTest, BadOptionsAreRefusedWithWhatWouldBeRight) {
