@@ -44,17 +44,21 @@ Result<Bytes> skip_receipts(Bytes receipts, uint64_t first, std::vector<uint8_t>
   return out;
 }
 
-// As many of a block's receipts as fit in `room`.
-void cut_receipts(Bytes receipts, size_t room, std::vector<uint8_t>& out) {
+// As many of a block's receipts as fit in `room`, as a list. False: none.
+bool cut_receipts(Bytes receipts, size_t room, std::vector<uint8_t>& out) {
+  constexpr size_t kHeader = 9;  // of a list, at most
   auto list = rlp::parse_list(receipts, "receipts");
+  size_t size = 0;
   rlp::Writer writer(out);
   const auto kept = writer.begin_list();
   while (list && !list->at_end()) {
     const auto item = list->next("receipt");
-    if (!item || out.size() + item->encoding.size() > room) break;
+    if (!item || kHeader + size + item->encoding.size() > room) break;
     writer.raw(item->encoding);
+    size += item->encoding.size();
   }
   writer.end_list(kept);
+  return size > 0;
 }
 
 }  // namespace
@@ -262,10 +266,10 @@ Status Peer::serve_receipts(Bytes payload) {
     if (!wanted) return std::unexpected(wanted.error());
     first = 0;
     if (partial && items_.size() + wanted->size() > kRoom) {
+      // Never a part without a receipt: that would tell nothing, and is a fault to geth.
       std::vector<uint8_t> cut;
-      cut_receipts(*wanted, kRoom - items_.size(), cut);
-      add_item(cut);
-      incomplete = true;
+      incomplete = cut_receipts(*wanted, kRoom - items_.size(), cut);
+      if (incomplete) add_item(cut);
       break;
     }
     if (!add_item(*wanted)) break;

@@ -4,7 +4,7 @@
 #include "rlpx/eth/messages.h"
 #include "rlpx/eth/peer.h"
 #include "tests/crypto/test_hex.h"
-#include "tests/rlpx/eip2481.h"
+#include "tests/rlpx/geth_eth.h"
 
 namespace beamline::eth {
 namespace {
@@ -59,6 +59,88 @@ TEST(EthMessages, Eip2481Vectors) {
     ++proven;
   }
   EXPECT_EQ(proven, 9u);
+}
+
+const char* geth(std::string_view type) {
+  for (const Vector& vector : kGeth) {
+    if (vector.type == type) return vector.rlp;
+  }
+  return "";
+}
+
+TEST(EthMessages, GethVectorsOfStatusAndBlockRangeInEth69AndEth70) {
+  for (const uint32_t version : {kEth69, kEth70}) {
+    const char* const vector = geth("StatusPacket/" + std::to_string(version));
+    const auto status = StatusMessage::decode(version, unhex(vector));
+    ASSERT_TRUE(status) << to_string(status.error());
+    EXPECT_EQ(status->network_id, 3503995874084926u);
+    EXPECT_EQ(status->genesis, hash_of("deadc0de"));
+    EXPECT_EQ(status->fork_id, (ForkId{{0x32, 0x28, 0x0e, 0x9a}, 1'700'000'000}));
+    EXPECT_EQ(status->range, (BlockRange{0, 600, hash_of("feedbeef")}));
+    std::vector<uint8_t> again;
+    status->encode(again);
+    EXPECT_EQ(hex(again), vector);
+    EXPECT_EQ(status->version, version);
+    EXPECT_FALSE(StatusMessage::decode(kEth68, unhex(vector)));
+  }
+  const auto range = decode_range_update(unhex(geth("BlockRangeUpdatePacket")));
+  ASSERT_TRUE(range);
+  EXPECT_EQ(*range, (BlockRange{128, 600, hash_of("feedbeef")}));
+  std::vector<uint8_t> again;
+  encode_range_update(*range, again);
+  EXPECT_EQ(hex(again), geth("BlockRangeUpdatePacket"));
+}
+
+TEST(EthMessages, GethVectorsOfReceiptsInEth69AndPartialOnesInEth70) {
+  for (const bool partial : {false, true}) {
+    const char* const vector = geth(partial ? "GetReceiptsPacket70" : "GetReceiptsPacket69");
+    const auto request = GetByHash::decode(unhex(vector), partial);
+    ASSERT_TRUE(request) << to_string(request.error());
+    EXPECT_EQ(request->request_id, 1111u);
+    EXPECT_EQ(request->first_receipt, partial ? 7u : 0u);
+    EXPECT_EQ(request->hashes, (std::vector{hash_of("deadc0de"), hash_of("feedbeef")}));
+    std::vector<uint8_t> again;
+    request->encode(again, partial);
+    EXPECT_EQ(hex(again), vector);
+  }
+  std::vector<uint8_t> slim;
+  ASSERT_TRUE(to_slim_receipts(unhex(kGethConsensusReceipts), slim));
+  for (const std::string type :
+       {"ReceiptsPacket69", "ReceiptsPacket70/false", "ReceiptsPacket70/true"}) {
+    const auto bytes = unhex(geth(type));
+    const bool marked = type != "ReceiptsPacket69";
+    const auto answer = Answer::decode(bytes, 1, marked);
+    ASSERT_TRUE(answer) << type << to_string(answer.error());
+    EXPECT_EQ(answer->request_id, 1111u);
+    EXPECT_EQ(answer->last_block_incomplete, type.ends_with("true"));
+    ASSERT_EQ(answer->items.size(), 1u);
+    EXPECT_EQ(hex(answer->items[0]), hex(slim)) << type;
+    std::vector<uint8_t> consensus, again;
+    ASSERT_TRUE(to_consensus_receipts(answer->items[0], consensus));
+    EXPECT_EQ(hex(consensus), kGethConsensusReceipts) << "blooms, types";
+    begin_answer(1111, slim.size(), again,
+                 marked ? std::optional(answer->last_block_incomplete) : std::nullopt);
+    again.insert(again.end(), slim.begin(), slim.end());
+    EXPECT_EQ(hex(again), geth(type));
+  }
+}
+
+TEST(EthMessages, GethVectorsOfEmptyMessagesAndOfHashesThatAreAnnounced) {
+  const auto empty = unhex(kGethEmpty);
+  EXPECT_EQ(Answer::decode(empty, 16)->items.size(), 0u);
+  EXPECT_EQ(GetByHash::decode(empty)->hashes.size(), 0u);
+  std::vector<uint8_t> again;
+  begin_answer(1111, 0, again);
+  EXPECT_EQ(hex(again), kGethEmpty);
+  const auto bytes = unhex(geth("NewPooledTransactionHashesPacket"));
+  const auto announced = PooledHashes::decode(bytes);
+  ASSERT_TRUE(announced) << to_string(announced.error());
+  EXPECT_EQ(hex(announced->types), "000203");
+  EXPECT_EQ(announced->sizes, (std::vector<uint64_t>{100, 200, 131'000}));
+  EXPECT_EQ(announced->hashes[1], hash_of("feedbeef"));
+  again.clear();
+  announced->encode(again);
+  EXPECT_EQ(hex(again), hex(bytes));
 }
 
 TEST(EthMessages, StatusOfEachVersionComesBack) {

@@ -194,6 +194,118 @@ TEST_F(EthPeer, PartialReceiptsOfEth70GoOnWhereTheyEnded) {
   EXPECT_FALSE(Peer(kEth69, client, to_b, {}, now_).get_receipts({}, 1, now_));
 }
 
+// A receipt with that much data, in its consensus form or in eth/69's.
+void write_receipt(rlp::Writer& writer, size_t data, bool slim) {
+  const auto receipt = writer.begin_list();
+  if (slim) writer.uint(0);
+  writer.uint(1);
+  writer.uint(21'000);
+  if (!slim) writer.string(std::vector<uint8_t>(256));
+  const auto logs = writer.begin_list();
+  writer.string(std::vector<uint8_t>(data, 7));
+  writer.end_list(logs);
+  writer.end_list(receipt);
+}
+
+std::vector<uint8_t> block_of_receipts(std::span<const size_t> sizes, bool slim) {
+  std::vector<uint8_t> out;
+  rlp::Writer writer(out);
+  const auto block = writer.begin_list();
+  for (const size_t size : sizes) write_receipt(writer, size, slim);
+  writer.end_list(block);
+  return out;
+}
+
+// Blocks around the limit of a message, to the byte, asked for as a client does: from where the
+// last answer ended. Each answer fits and brings something new, and all of it is what was there.
+TEST_F(EthPeer, PartialReceiptsComeWholeWhereverAMessageEnds) {
+  constexpr size_t kHalf = 5'000'000;
+  const std::vector<size_t> small = {100, 200};
+  const size_t room = kHardAnswer - 64 - block_of_receipts(small, true).size();
+  const size_t two = block_of_receipts(std::vector<size_t>{kHalf, kHalf}, true).size();
+  for (size_t round = 0; round < 7; ++round) {
+    // The list of the first two receipts is so long that it just fits, or just does not.
+    const std::vector<size_t> around = {kHalf, kHalf + room - two - 3 + round, 5};
+    TestChain chain(2);
+    std::vector<std::vector<uint8_t>> expected;
+    for (const auto& block : {small, around}) {
+      chain.blocks.push_back(block_of_receipts(block, false));
+      expected.push_back(block_of_receipts(block, true));
+    }
+    const Local client = local(nullptr), server = local(&chain);
+    Wire to_a, to_b;
+    Peer a(kEth70, client, to_b, {}, now_), b(kEth70, server, to_a, {}, now_);
+    run(a, to_b, b, to_a);
+    std::vector<std::vector<uint8_t>> have(1);  // receipts of each block
+    uint64_t first = 0;
+    for (int requests = 0; have.size() <= 2 && requests < 9; ++requests) {
+      std::vector<Hash256> hashes;
+      for (size_t block = have.size() - 1; block < 2; ++block) hashes.push_back(chain.hash(block));
+      ASSERT_TRUE(a.get_receipts(hashes, first, now_));
+      kept_.clear();
+      const auto events = run(a, to_b, b, to_a);
+      ASSERT_EQ(events.size(), 1u) << "round " << round;
+      EXPECT_LE(kept_.back().size(), kHardAnswer);
+      const Answer& answer = events[0].answer;
+      ASSERT_FALSE(answer.items.empty()) << "round " << round;
+      for (const Bytes& item : answer.items) {
+        auto list = *rlp::parse_list(item, "receipts");
+        EXPECT_FALSE(list.at_end()) << "round " << round;
+        for (; !list.at_end(); ++first) {
+          const Bytes one = list.next("receipt")->encoding;
+          have.back().insert(have.back().end(), one.begin(), one.end());
+        }
+        if (&item == &answer.items.back() && answer.last_block_incomplete) break;
+        have.emplace_back();
+        first = 0;
+      }
+    }
+    ASSERT_EQ(have.size(), 3u) << "round " << round;
+    for (size_t block = 0; block < 2; ++block) {
+      std::vector<uint8_t> whole;
+      rlp::Writer(whole).list_header(have[block].size());
+      whole.insert(whole.end(), have[block].begin(), have[block].end());
+      EXPECT_TRUE(whole == expected[block]) << "round " << round << " block " << block;
+    }
+  }
+}
+
+TEST_F(EthPeer, AReceiptThatNoMessageCanCarryIsNoEmptyPart) {
+  TestChain chain(2);
+  chain.blocks.push_back(block_of_receipts(std::vector<size_t>{1000}, false));
+  chain.blocks.push_back(block_of_receipts(std::vector<size_t>{kHardAnswer, 5}, false));
+  const Local client = local(nullptr), server = local(&chain);
+  Wire to_a, to_b;
+  Peer a(kEth70, client, to_b, {}, now_), b(kEth70, server, to_a, {}, now_);
+  run(a, to_b, b, to_a);
+  for (const size_t from : {size_t{0}, size_t{1}}) {
+    std::vector<Hash256> hashes;
+    for (size_t block = from; block < 2; ++block) hashes.push_back(chain.hash(block));
+    ASSERT_TRUE(a.get_receipts(hashes, 0, now_));
+    const auto events = run(a, to_b, b, to_a);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].answer.items.size(), 1 - from);
+    EXPECT_FALSE(events[0].answer.last_block_incomplete);
+  }
+}
+
+// Before eth/70 there is no part of a block: what does not fit is left out.
+TEST_F(EthPeer, ReceiptsOverTheMessageLimitAreLeftOutBeforeEth70) {
+  TestChain chain(2);
+  chain.blocks.push_back(block_of_receipts(std::vector<size_t>{1000}, false));
+  chain.blocks.push_back(block_of_receipts(std::vector<size_t>(8, 1'500'000), false));
+  const Local client = local(nullptr), server = local(&chain);
+  for (const uint32_t version : {kEth68, kEth69}) {
+    Wire to_a, to_b;
+    Peer a(version, client, to_b, {}, now_), b(version, server, to_a, {}, now_);
+    run(a, to_b, b, to_a);
+    ASSERT_TRUE(a.get_receipts(std::vector{chain.hash(0), chain.hash(1)}, 0, now_));
+    const auto events = run(a, to_b, b, to_a);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].answer.items.size(), 1u);
+  }
+}
+
 TEST_F(EthPeer, PeersOfOtherChainsAreRefused) {
   const Local ours = local(nullptr);
   const auto status_of = [&](auto change) {
