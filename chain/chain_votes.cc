@@ -156,6 +156,8 @@ void Chain::apply_votes(const Now& now) {
   if (const Slot slot = current_slot(now.wall); slot > early_slot_) {
     early_slot_ = slot;
     early_left_ = early_votes_.size();
+    const uint64_t kept = config_.limits.votes_pending_slots;
+    stats_.votes_pending_expired += pending_votes_.expire(slot - std::min(slot, kept));
   }
   for (; early_left_ > 0 && !early_votes_.empty() && budget > 0; --early_left_, --budget) {
     apply_vote(early_votes_.pop_oldest());

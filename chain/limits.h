@@ -52,6 +52,7 @@ struct Limits {
   // Votes. A buffer that is full lets the oldest go; a sender has an eighth of it.
   uint32_t votes_waiting = 16384;        // for verification, and as many to be applied
   uint32_t votes_pending = 4096;         // for a block that is not here
+  uint64_t votes_pending_slots = 64;     // behind the clock: a vote for an older slot waits no more
   uint32_t votes_in_verification = 256;  // with the client
   uint32_t votes_per_turn = 4096;        // applied, whatever comes in: blocks are not starved
 

@@ -38,6 +38,7 @@ struct Stats {
   uint64_t votes_refused = 0;                  // the sender had its share of the buffer
   uint64_t votes_evicted = 0;                  // Limits::votes_waiting
   uint64_t votes_pending_evicted = 0;          // Limits::votes_pending
+  uint64_t votes_pending_expired = 0;          // Limits::votes_pending_slots
   uint64_t fork_choice_refused = 0;  // blocks that the fork choice did not take, and other words
 
   // Requests.

@@ -52,6 +52,7 @@ HeldVote VoteBuffer::pop_oldest() {
 HeldVote PendingVotes::erase(std::map<uint64_t, HeldVote>::iterator it) {
   HeldVote vote = std::move(it->second);
   by_head_.erase({vote.vote.head_root, it->first});
+  by_slot_.erase({vote.vote.slot, it->first});
   shares_.give(vote.sender);
   votes_.erase(it);
   return vote;
@@ -65,8 +66,17 @@ bool PendingVotes::push(HeldVote&& vote) {
   }
   shares_.take(vote.sender);
   by_head_.emplace(vote.vote.head_root, next_);
+  by_slot_.emplace(vote.vote.slot, next_);
   votes_.emplace(next_++, std::move(vote));
   return true;
+}
+
+size_t PendingVotes::expire(Slot below) {
+  size_t expired = 0;
+  for (; !by_slot_.empty() && by_slot_.begin()->first < below; ++expired) {
+    erase(votes_.find(by_slot_.begin()->second));
+  }
+  return expired;
 }
 
 bool PendingVotes::waits_for(const Root& head) const {

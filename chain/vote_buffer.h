@@ -70,6 +70,8 @@ class PendingVotes {
   // Takes out those that vote for this block, at most `most`, the oldest first.
   std::vector<HeldVote> take(const Root& head, size_t most);
   bool waits_for(const Root& head) const;
+  // Drops the votes of lower slots. How many they were.
+  size_t expire(Slot below);
   size_t size() const { return votes_.size(); }
   uint64_t evicted() const { return evicted_; }
 
@@ -80,6 +82,7 @@ class PendingVotes {
   SenderShares shares_;
   std::map<uint64_t, HeldVote> votes_;  // by order of arrival
   std::set<std::pair<Root, uint64_t>> by_head_;
+  std::set<std::pair<Slot, uint64_t>> by_slot_;
   uint64_t next_ = 0;
   uint64_t evicted_ = 0;
 };

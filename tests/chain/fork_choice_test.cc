@@ -201,6 +201,23 @@ TEST(ForkChoice, PendingVotesAreBoundedBySenderAndInAll) {
   EXPECT_EQ(bench.chain.stats().votes_pending_evicted, 6u);
 }
 
+// Or the share of a peer that stays would fill up for good with what nobody ever made.
+TEST(ForkChoice, PendingVotesWhoseBlockNeverComesExpire) {
+  Limits limits;
+  limits.votes_pending = 16;  // two each
+  limits.votes_pending_slots = 8;
+  ForkBench bench(ChainConfig::Import::ask, limits);
+  for (Slot slot = 3; slot < 60; slot += 3) {
+    bench.at_slot(slot);
+    bench.turn();
+    bench.vote(make_block(root_of(slot), 1), slot - 1, make_genesis().root, 0, 1);
+  }
+  EXPECT_EQ(bench.chain.stats().votes_pending + bench.chain.stats().votes_refused, 19u);
+  EXPECT_GE(bench.chain.stats().votes_pending, 10u);
+  EXPECT_EQ(bench.chain.stats().votes_pending_expired, bench.chain.stats().votes_pending - 2);
+  EXPECT_EQ(bench.chain.stats().votes_pending_evicted, 0u);
+}
+
 TEST(ForkChoice, TheNewestVoteIsVerifiedFirst) {
   Limits limits;
   limits.votes_in_verification = 1;
