@@ -45,6 +45,8 @@ class BlockTree {
   Slot highest_slot() const { return by_slot_.rbegin()->first; }
   // The lowest slot that is here. Nothing at or below it can be added.
   Slot floor() const { return by_slot_.begin()->first; }
+  // The lowest slot of the head's chain that is here.
+  Slot canonical_floor() const { return canonical_.begin()->first; }
   size_t size() const { return nodes_.size(); }
   // By rising slot, then root.
   const std::set<std::pair<Slot, Root>>& by_slot() const { return by_slot_; }

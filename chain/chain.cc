@@ -52,7 +52,7 @@ Chain::Chain(ChainConfig config, std::unique_ptr<BlockStore> store,
   // One that goes on from a store may begin above the anchor (restore()).
   BL_CHECK(config_.persist || fork_choice_->contains(config_.anchor.root));
   if (config_.persist) fork_choice_->keep_records();
-  oldest_ = config_.anchor.slot;
+  set_oldest(config_.anchor.slot);
   if (!config_.anchor.signed_bytes.empty()) store_->put(config_.anchor);
 }
 

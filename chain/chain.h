@@ -59,6 +59,9 @@ struct ChainConfig {
   Import import = Import::accept;
   // Whether Persist goes out; it must be answered by Persisted.
   bool persist = false;
+  // Whether ReadBlocks goes out, for what peers ask and memory does not have; it must be answered
+  // by BlocksRead.
+  bool read_store = false;
   bool range_sync = true;  // off: by root only (for measurements)
   Limits limits;
 };
@@ -86,6 +89,8 @@ class Chain {
   std::optional<Command> poll_command() { return commands_.pop(); }
   // The same for the store, all at once, in order; only if ChainConfig::persist.
   std::deque<Persist> take_persists() { return std::exchange(persists_, {}); }
+  // What is to be read from the store, in order; only if ChainConfig::read_store.
+  std::deque<ReadBlocks> take_reads() { return server_.take_reads(); }
   // When to call again with Tick if nothing else happens; never() if there is no such time. Valid
   // after end_of_turn() and until the next event.
   MonoTime poll_timeout() const { return next_deadline_; }
@@ -214,6 +219,7 @@ class Chain {
   void stage_block(const CachedBlock& cached, const PostState& post, SharedBytes state);
   void stage_forgotten(Root root, Slot slot, bool was_canonical);
   void stage_old_states();
+  void set_oldest(Slot slot);
   void stage_head(const BlockTree::Tip& head);
   bool store_is_behind() const;
   void persist();

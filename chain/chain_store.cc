@@ -23,7 +23,7 @@ Status Chain::restore(const Now& now, Recovered&& found) {
     history.insert(at);
   }
   if (at != found.anchor.block.root) return local_error(Code::mismatch, "fork choice anchor");
-  oldest_ = found.oldest;
+  set_oldest(found.oldest);
   if (found.anchor.has_state) {
     stored_states_.emplace(found.anchor.block.slot, found.anchor.block.root);
   }
@@ -92,7 +92,7 @@ void Chain::stage_forgotten(Root root, Slot slot, bool was_canonical) {
   // Some at once: it is a search of the store.
   if (from < oldest_ + config_.limits.archive_slots / 64 + 1) return;
   ++stats_.archive_cuts;
-  oldest_ = from;
+  set_oldest(from);
   staged_.archive_from = from;
 }
 
@@ -160,6 +160,13 @@ void Chain::on(const Now&, Persisted&& event) {
 
 void Chain::on(const Now&, PersistFailed&&) { ++stats_.persist_failures; }
 
-void Chain::on(const Now&, BlocksRead&&) { ++stats_.stale_events; }
+void Chain::on(const Now& now, BlocksRead&& event) {
+  if (!server_.on_read(std::move(event), now.mono)) ++stats_.stale_events;
+}
+
+void Chain::set_oldest(Slot slot) {
+  oldest_ = slot;
+  if (config_.read_store) server_.set_disk(slot);
+}
 
 }  // namespace beamline::chain

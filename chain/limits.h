@@ -82,6 +82,9 @@ struct Limits {
   uint32_t serve_burst_all = 8192;   // and of all peers together
   uint32_t serve_rate_all = 2048;
   uint32_t serve_per_turn = 64;  // chunks, over all answers
+  uint32_t reads_in_flight = 4;  // of the store on disk, over all answers
+  uint32_t read_blocks = 16;     // in one of them
+  uint64_t read_bytes = 1u << 20;
 
   // Commands that wait for the integrator. An event is taken only while there is room for all that
   // it may cause at once.

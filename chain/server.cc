@@ -34,7 +34,9 @@ bool Server::ask(Peer& peer, IncomingByRoot request) {
     return false;
   }
   if (admit(peer, request.serve)) {
-    start(peer, request.serve, std::move(request.roots), false);
+    Serve serve;
+    serve.roots = std::move(request.roots);
+    start(peer, request.serve, std::move(serve));
   }
   return true;
 }
@@ -46,16 +48,21 @@ bool Server::ask(Peer& peer, const IncomingByRange& request) {
     return false;
   }
   if (!admit(peer, request.serve)) return true;
-  if (request.start_slot < tree_.floor()) {
+  const Slot oldest = disk_oldest_ ? std::min(*disk_oldest_, tree_.floor()) : tree_.floor();
+  if (request.start_slot < oldest) {
     refuse(peer.handle, request.serve, ResponseCode::resource_unavailable,
            "older than what is kept");
     return true;
   }
-  std::vector<Root> roots =
-      tree_.canonical_range(request.start_slot, request.count, limits_.serve_blocks);
-  // The anchor itself may be known by its root alone.
-  if (!roots.empty() && !store_.get(roots.front())) roots.erase(roots.begin());
-  start(peer, request.serve, std::move(roots), true);
+  Serve serve;
+  serve.in_order = serve.linked = true;
+  serve.roots = tree_.canonical_range(request.start_slot, request.count, limits_.serve_blocks);
+  if (disk_oldest_) {
+    const Slot end = request.start_slot + std::min(request.count, UINT64_MAX - request.start_slot);
+    serve.disk_from = request.start_slot;
+    serve.disk_end = std::min(end, tree_.canonical_floor());
+  }
+  start(peer, request.serve, std::move(serve));
   return true;
 }
 
@@ -68,19 +75,16 @@ bool Server::ask(Peer& peer, const IncomingByHead& request) {
   if (!admit(peer, request.serve)) return true;
   // The spec cuts a count that is too large.
   const uint64_t most = std::min<uint64_t>(request.count, limits_.serve_by_head);
-  std::vector<Root> roots = tree_.ancestry(request.root, most);
-  // The anchor itself may be known by its root alone.
-  if (!roots.empty() && !store_.get(roots.back())) roots.pop_back();
-  start(peer, request.serve, std::move(roots), true);
+  Serve serve;
+  serve.in_order = true;
+  serve.roots = tree_.ancestry(request.root, most);
+  start(peer, request.serve, std::move(serve));
   return true;
 }
 
-void Server::start(Peer& peer, ServeId id, std::vector<Root> roots, bool in_order) {
+void Server::start(Peer& peer, ServeId id, Serve serve) {
   ++stats_.served_requests;
   ++peer.serves;
-  Serve serve;
-  serve.roots = std::move(roots);
-  serve.in_order = in_order;
   serve.room = limits_.serve_window;
   serves_.emplace(Key{peer.handle, id}, std::move(serve));
 }
@@ -108,44 +112,176 @@ void Server::end(const Key& key) {
   cancel(key.first, key.second);
 }
 
-bool Server::take_token(Peer& peer, MonoTime now) {
+// What is spent beyond the last token is a debt: the next one waits for it.
+bool Server::take_tokens(Peer& peer, uint32_t tokens, MonoTime now) {
   const MonoTime when = std::max(peer.serve_bucket.holds_at(1, now), bucket_.holds_at(1, now));
   if (when > now) {
+    ++stats_.serves_throttled;
     deadline_ = std::min(deadline_, when);
     return false;
   }
-  peer.serve_bucket.charge(1, now);
-  bucket_.charge(1, now);
+  peer.serve_bucket.charge(tokens, now);
+  bucket_.charge(tokens, now);
   return true;
 }
 
 bool Server::step(const Key& key, Serve& serve, MonoTime now) {
-  std::optional<BlockStore::Stored> stored;
-  size_t next = serve.next;
-  for (; next < serve.roots.size() && !stored; ++next) {
-    stored = store_.get(serve.roots[next]);
-    if (!stored && serve.in_order) break;
+  if (serve.reading != 0) return false;
+  if (!serve.ready.empty()) return step_ready(key, serve);
+  if (!serve.cut && serve.disk_from < serve.disk_end) return step_disk(key, serve, now);
+  while (!serve.cut && serve.next < serve.roots.size()) {
+    if (store_.get(serve.roots[serve.next])) return step_memory(key, serve, now);
+    if (disk_oldest_) return step_disk(key, serve, now);
+    if (!may_miss(serve, serve.next)) break;
+    ++serve.next;
   }
-  const bool cut =
-      stored && serve.sent > 0 && serve.bytes + stored->signed_bytes.size() > limits_.serve_bytes;
-  if (!stored || cut) {
-    if (cut) ++stats_.serves_cut;
+  end(key);
+  return false;
+}
+
+// By root, what is not here is left out. In an answer in order only the first block may be missing:
+// an anchor of which only the root is known.
+bool Server::may_miss(const Serve& serve, size_t place) const {
+  return !serve.in_order || (place == 0 && serve.last.is_zero());
+}
+
+// Does it go on where the answer is?
+bool Server::follows(const Serve& serve, const Root& parent) const {
+  return !serve.linked || serve.last.is_zero() || serve.last == parent;
+}
+
+bool Server::step_memory(const Key& key, Serve& serve, MonoTime now) {
+  const Root root = serve.roots[serve.next];
+  const BlockTree::Node* node = tree_.find(root);
+  if (node != nullptr && !follows(serve, node->parent_root)) {
+    ++stats_.serves_broken;
+    end(key);
+    return false;
+  }
+  const BlockStore::Stored stored = *store_.get(root);
+  if (is_over(serve, stored.signed_bytes.size())) {
+    end(key);
+    return false;
+  }
+  if (serve.room == 0 || !take_tokens(*peers_.find(key.first), 1, now)) return false;
+  ++serve.next;
+  serve.last = root;
+  send(key, serve, stored.slot, stored.signed_bytes);
+  return true;
+}
+
+// Read and paid for.
+bool Server::step_ready(const Key& key, Serve& serve) {
+  const ReadBlock& block = serve.ready.front();
+  if (is_over(serve, block.signed_bytes.size())) {
     end(key);
     return false;
   }
   if (serve.room == 0) return false;
-  if (!take_token(*peers_.find(key.first), now)) {
-    ++stats_.serves_throttled;
-    return false;
-  }
-  serve.next = next;
+  ++stats_.served_from_disk;
+  send(key, serve, block.slot, block.signed_bytes);
+  serve.ready.pop_front();
+  return true;
+}
+
+bool Server::is_over(const Serve& serve, size_t size) {
+  if (serve.sent == 0 || serve.bytes + size <= limits_.serve_bytes) return false;
+  ++stats_.serves_cut;
+  return true;
+}
+
+void Server::send(const Key& key, Serve& serve, Slot slot, const SharedBytes& bytes) {
   --serve.room;
   ++serve.sent;
-  serve.bytes += stored->signed_bytes.size();
+  serve.bytes += bytes.size();
   ++stats_.served_chunks;
-  stats_.served_bytes += stored->signed_bytes.size();
-  commands_.push(RespondChunk{key.first, key.second, stored->slot, stored->signed_bytes});
+  stats_.served_bytes += bytes.size();
+  commands_.push(RespondChunk{key.first, key.second, slot, bytes});
+}
+
+// ---- From the disk.
+
+bool Server::step_disk(const Key& key, Serve& serve, MonoTime now) {
+  if (serve.room == 0) return false;
+  if (reading_.size() >= limits_.reads_in_flight) {
+    ++stats_.reads_waited;
+    return false;
+  }
+  ReadBlocks read;
+  read.max_blocks = std::min(serve.room, limits_.read_blocks);
+  read.max_bytes = limits_.read_bytes;
+  if (serve.disk_from < serve.disk_end) {
+    read.from = serve.disk_from;
+    read.end = serve.disk_end;
+  } else {
+    for (size_t i = serve.next; i < serve.roots.size() && read.roots.size() < read.max_blocks;
+         ++i) {
+      if (store_.get(serve.roots[i])) break;
+      read.roots.push_back(serve.roots[i]);
+    }
+  }
+  // Of a range the rest is paid for when it is known how many there are.
+  const auto tokens = static_cast<uint32_t>(std::max<size_t>(read.roots.size(), 1));
+  if (!take_tokens(*peers_.find(key.first), tokens, now)) return false;
+  read.id = serve.reading = next_read_++;
+  reading_.emplace(read.id, key);
+  ++stats_.reads;
+  reads_.push_back(std::move(read));
+  return false;
+}
+
+bool Server::on_read(BlocksRead&& read, MonoTime now) {
+  const auto wanted = reading_.find(read.id);
+  if (wanted == reading_.end()) return false;
+  const Key key = wanted->second;
+  reading_.erase(wanted);
+  const auto it = serves_.find(key);
+  if (it == serves_.end() || it->second.reading != read.id) return true;  // it went meanwhile
+  Serve& serve = it->second;
+  serve.reading = 0;
+  if (read.error) {
+    ++stats_.reads_failed;
+    refuse(key.first, key.second, ResponseCode::server_error, "the store cannot be read");
+    cancel(key.first, key.second);
+    return true;
+  }
+  if (serve.disk_from < serve.disk_end) {
+    const size_t more = std::max<size_t>(read.blocks.size(), 1) - 1;
+    Peer& peer = *peers_.find(key.first);
+    peer.serve_bucket.charge(static_cast<int64_t>(more), now);
+    bucket_.charge(static_cast<int64_t>(more), now);
+    serve.cut = read.next <= serve.disk_from;
+    serve.disk_from = read.next;
+    for (ReadBlock& block : read.blocks) keep(serve, std::move(block));
+  } else {
+    keep_roots(serve, std::move(read));
+  }
   return true;
+}
+
+void Server::keep(Serve& serve, ReadBlock&& block) {
+  if (serve.cut) return;
+  if (!follows(serve, block.parent_root)) {
+    ++stats_.serves_broken;
+    serve.cut = true;
+    return;
+  }
+  serve.last = block.root;
+  serve.ready.push_back(std::move(block));
+}
+
+void Server::keep_roots(Serve& serve, BlocksRead&& read) {
+  auto block = read.blocks.begin();
+  const size_t end = std::min(serve.next + read.looked, serve.roots.size());
+  serve.cut = serve.next == end;
+  for (; serve.next < end && !serve.cut; ++serve.next) {
+    const bool here = block != read.blocks.end() && block->root == serve.roots[serve.next];
+    if (here) {
+      keep(serve, std::move(*block++));
+    } else if (!may_miss(serve, serve.next)) {
+      serve.cut = true;
+    }
+  }
 }
 
 void Server::pump(MonoTime now) {

@@ -98,6 +98,11 @@ struct Stats {
   uint64_t serves_invalid = 0;    // count 0, or more than Limits::serve_blocks
   uint64_t serves_throttled = 0;  // turns in which a token bucket was empty
   uint64_t serves_cut = 0;        // Limits::serve_bytes
+  uint64_t served_from_disk = 0;  // chunks, of those
+  uint64_t serves_broken = 0;     // ranges that ended where a block is not the next one's parent
+  uint64_t reads = 0;             // of the store on disk
+  uint64_t reads_failed = 0;
+  uint64_t reads_waited = 0;  // Limits::reads_in_flight
 
   // The store.
   uint64_t persists = 0;

@@ -121,6 +121,14 @@ void Core::persist() {
     }
     persists_.pop_front();
   }
+  for (chain::ReadBlocks& read : chain_.take_reads()) reads_.push_back(std::move(read));
+  while (!reads_.empty()) {
+    if (store_->read(std::move(reads_.front())) == PushResult::full) {
+      ++stats_.reads_requeued;
+      return;
+    }
+    reads_.pop_front();
+  }
 }
 
 void Core::publish(Now now) {

@@ -37,6 +37,7 @@ struct CoreStats {
   uint64_t pauses = 0;             // turns that ended without room for events
   uint64_t jobs_requeued = 0;      // the worker pool was full
   uint64_t persists_requeued = 0;  // the store's queue was full
+  uint64_t reads_requeued = 0;
   uint64_t snapshots = 0;
   uint64_t snapshots_skipped = 0;  // readers held all the others
 };
@@ -58,7 +59,8 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   // Where ImportBlock goes, in the mode ChainConfig::Import::ask; without it, to the network port.
   // Before the first turn.
   void set_workers(WorkPort& workers) { workers_ = &workers; }
-  // Where Persist goes; the chain's configuration must ask for it. Before the first turn.
+  // Where Persist and ReadBlocks go; the chain's configuration must ask for it. Before the first
+  // turn.
   void set_store(StorePort& store) { store_ = &store; }
   // From the inbox, or from a network on the same reactor.
   void on_message(chain::Event& event) override;
@@ -97,6 +99,7 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   chain::Chain chain_;
   std::deque<chain::Command> outbox_;    // in order; what the network had no room for yet
   std::deque<chain::Persist> persists_;  // in order; what the store had no room for yet
+  std::deque<chain::ReadBlocks> reads_;  // behind them; at most Limits::reads_in_flight
   std::deque<chain::ImportBlock> jobs_;  // in order; what the pool had no room for yet
   Snapshots snapshots_;
   uint64_t sequence_ = 0;  // of the last snapshot

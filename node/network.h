@@ -137,8 +137,9 @@ class Network final : public TurnHook, private ListenerHandler {
     bool remote_closed = false;     // seen behind `unread`
     // Of requests that we answer: chunks that wait for room.
     std::deque<SharedBytes> chunks;
-    bool end_owed = false;  // behind them
-    bool serving = false;   // the core answers: it is told of each chunk that left, and of the end
+    bool end_owed = false;  // behind them; with `failure`, that
+    std::optional<chain::RespondError> failure;
+    bool serving = false;  // the core answers: it is told of each chunk that left, and of the end
   };
 
   StreamHandler* on_accept(TcpStream& stream) override;

@@ -303,9 +303,13 @@ void Network::flush_response(RequestPlace& place, reqresp::RequestId request, No
     push_core(
         chain::ResponseWritten{.peer = place.peer, .serve = number_of(request), .chunks = sent});
   }
-  if (place.chunks.empty() && std::exchange(place.end_owed, false)) {
+  if (!place.chunks.empty() || !std::exchange(place.end_owed, false)) return;
+  if (!place.failure) {
     std::ignore = server_.respond_end(request, now);
+    return;
   }
+  const auto code = static_cast<reqresp::ResultCode>(place.failure->code);
+  std::ignore = server_.respond_error(request, code, place.failure->text, now);
 }
 
 void Network::finish_response(chain::ServeId serve, chain::ResponseCode code, std::string_view text,
@@ -313,11 +317,11 @@ void Network::finish_response(chain::ServeId serve, chain::ResponseCode code, st
   const reqresp::RequestId request = request_of(serve);
   RequestPlace* place = server_place(request);
   if (place == nullptr) return;
-  if (code != chain::ResponseCode::success) {
-    std::ignore = server_.respond_error(request, static_cast<reqresp::ResultCode>(code), text, now);
-    return;
-  }
   place->end_owed = true;
+  if (code != chain::ResponseCode::success) {
+    place->failure =
+        chain::RespondError{.peer = place->peer, .serve = serve, .code = code, .text = text};
+  }
   flush_response(*place, request, now);
 }
 

@@ -47,12 +47,15 @@ class WorkPort {
   virtual PushResult submit(chain::ImportBlock&& job) = 0;
 };
 
-// The thread that may wait for a disk. Called on the core's thread; answered by Persisted.
+// The thread that may wait for a disk. Called on the core's thread; a Persist is answered by
+// Persisted.
 class StorePort {
  public:
   virtual ~StorePort() = default;
   // Unless `ok`, the Persist is as it was: the core keeps it and tries again in its next turn.
   virtual PushResult push(chain::Persist&& persist) = 0;
+  // The same of a read; answered by BlocksRead, from what was pushed before.
+  virtual PushResult read(chain::ReadBlocks&& read) = 0;
 };
 
 }  // namespace beamline::node

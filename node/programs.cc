@@ -83,6 +83,7 @@ Status CoreProgram::on_start(Reactor& reactor) {
     return local_error(Code::not_supported, "client or store without a network thread");
   }
   chain::ChainConfig config = chain_config(options_.spec);
+  config.limits = options_.limits;
   const chain::BlockInfo anchor = config.anchor;
   if (options_.client != nullptr) config.import = chain::ChainConfig::Import::ask;
   chain::Recovered recovered;
@@ -90,7 +91,7 @@ Status CoreProgram::on_start(Reactor& reactor) {
     auto found = options_.store->open(anchor);
     if (!found) return std::unexpected(found.error());
     recovered = std::move(*found);
-    config.persist = true;
+    config.persist = config.read_store = true;
     config.anchor = recovered.anchor.block;
   }
   core_ = std::make_unique<Core>(reactor, std::move(config), observer_, options_.core);

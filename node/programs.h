@@ -22,6 +22,7 @@ namespace beamline::node {
 
 struct NodeOptions {
   ChainSpec spec;
+  chain::Limits limits;
   NetworkConfig network;
   TcpOptions tcp;
   CoreLinkLimits core_link;                   // from the network to the core

@@ -22,6 +22,8 @@ void add_one(int fd) {
   [[maybe_unused]] const long written = syscall(SYS_write, fd, &one, sizeof one);
 }
 
+ssize_t read_eventfd(int fd, uint64_t& value) { return ::read(fd, &value, sizeof value); }
+
 }  // namespace
 
 Status StoreThread::start(const StoreThreadOptions& options, const CoreInbox::Gate& gate,
@@ -44,7 +46,21 @@ Status StoreThread::start(const StoreThreadOptions& options, const CoreInbox::Ga
 }
 
 PushResult StoreThread::push(chain::Persist&& persist) {
-  const Queue::Pushed pushed = queue_->push(std::move(persist));
+  Job job = std::move(persist);
+  const PushResult pushed = push_job(std::move(job));
+  if (pushed == PushResult::full) persist = std::get<chain::Persist>(std::move(job));
+  return pushed;
+}
+
+PushResult StoreThread::read(chain::ReadBlocks&& read) {
+  Job job = std::move(read);
+  const PushResult pushed = push_job(std::move(job));
+  if (pushed == PushResult::full) read = std::get<chain::ReadBlocks>(std::move(job));
+  return pushed;
+}
+
+PushResult StoreThread::push_job(Job&& job) {
+  const Queue::Pushed pushed = queue_->push(std::move(job));
   if (pushed == Queue::Pushed::full) return PushResult::full;
   if (pushed == Queue::Pushed::ok_wake) add_one(wake_);
   return PushResult::ok;
@@ -66,26 +82,57 @@ void StoreThread::stop() {
 }
 
 void StoreThread::body() {
-  for (bool last = false; !last;) {
+  while (!last_ || !persists_.empty()) {
+    take_waiting(persists_.empty() && reads_.empty());
     std::deque<chain::Persist> group;
+    while (!persists_.empty() && group.size() < options_.group) {
+      group.push_back(std::move(persists_.front()));
+      persists_.pop_front();
+    }
+    // Stopped while the store fails: the rest stays unacknowledged.
+    if (!group.empty() && !write_all(group)) return;
+    if (reads_.empty()) continue;
+    answer(reads_.front());
+    reads_.pop_front();
+  }
+}
+
+// What is in the queue; with `wait`, one at least.
+void StoreThread::take_waiting(bool wait) {
+  if (wait && !last_) {
     if (queue_->begin_take()) {
       uint64_t token = 0;
-      while (read(wake_, &token, sizeof token) < 0 && errno == EINTR) continue;
+      while (read_eventfd(wake_, token) < 0 && errno == EINTR) continue;
     }
-    for (auto job = queue_->end_take(); job; job = queue_->try_take()) {
-      last = job->id == 0;
-      if (last) break;
-      group.push_back(std::move(*job));
-      if (group.size() >= options_.group) break;
-    }
-    if (!group.empty() && !write_all(group)) {
-      // Stopped while the store fails: the rest stays unacknowledged.
-      while (!last) {
-        auto job = queue_->try_take();
-        last = !job || job->id == 0;
-      }
-    }
+    take(std::move(*queue_->end_take()));
   }
+  // (What comes is bounded: by what may be unacknowledged and unanswered.)
+  while (!last_) {
+    auto job = queue_->try_take();
+    if (!job) return;
+    take(std::move(*job));
+  }
+}
+
+void StoreThread::take(Job&& job) {
+  if (auto* wanted = std::get_if<chain::ReadBlocks>(&job))
+    return reads_.push_back(std::move(*wanted));
+  auto& persist = std::get<chain::Persist>(job);
+  last_ = persist.id == 0;
+  if (!last_) persists_.push_back(std::move(persist));
+}
+
+void StoreThread::answer(const chain::ReadBlocks& read) {
+  reads_done_.fetch_add(1, std::memory_order_relaxed);
+  tell(store_->read(read));
+}
+
+void StoreThread::fail_reads(const Error& error) {
+  take_waiting(false);
+  for (const chain::ReadBlocks& read : reads_) {
+    tell(chain::BlocksRead{.id = read.id, .blocks = {}, .looked = 0, .next = 0, .error = error});
+  }
+  reads_.clear();
 }
 
 bool StoreThread::write_all(const std::deque<chain::Persist>& group) {
@@ -95,6 +142,7 @@ bool StoreThread::write_all(const std::deque<chain::Persist>& group) {
     if (written) break;
     failures_.fetch_add(1, std::memory_order_relaxed);
     tell(chain::PersistFailed{written.error()});
+    fail_reads(written.error());
     pause(delay);
     delay = std::min(delay * 2, options_.retry_last);
     pollfd stopped{stop_, POLLIN, 0};
@@ -138,6 +186,7 @@ StoreThreadStats StoreThread::stats() const {
   stats.acknowledged = acknowledged_.load(std::memory_order_acquire);
   stats.syncs = syncs_.load(std::memory_order_relaxed);
   stats.failures = failures_.load(std::memory_order_relaxed);
+  stats.reads = reads_done_.load(std::memory_order_relaxed);
   return stats;
 }
 

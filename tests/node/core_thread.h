@@ -94,7 +94,7 @@ class CoreThread final : public ReactorProgram, public CoreObserver, public Netw
     if (store_ != nullptr) {
       auto found = store_->open(anchor);
       if (!found) return std::unexpected(found.error());
-      config.persist = true;
+      config.persist = config.read_store = true;
       recovered = std::move(*found);
       config.anchor = recovered.anchor.block;
     }
