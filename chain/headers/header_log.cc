@@ -79,6 +79,10 @@ Result<HeaderLog> HeaderLog::open(StoreDirectory& directory, const HeaderLogOpti
   HeaderLog log(directory, options);
   log.next_ = log.checkpointed_ = options.first_number;
   if (Status recovered = log.recover(); !recovered) return std::unexpected(recovered.error());
+  // Who died before its checkpoint may have left them in the system's memory only.
+  if (log.stats_.kept_frames > 0) {
+    if (Status safe = log.checkpoint(); !safe) return std::unexpected(safe.error());
+  }
   return log;
 }
 

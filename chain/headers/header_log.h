@@ -9,8 +9,9 @@
 //
 // A checkpoint is written after what precedes it was synced, and then synced itself. Opening reads
 // all frames' headers. What was acknowledged (the last checkpoint and what is before it) is there;
-// of what follows, whole frames that continue the chain are kept, and the rest is cut off: a crash
-// leaves no gap. Where acknowledged bytes are damaged, opening or reading fails and nothing is cut.
+// of what follows, whole frames that continue the chain are kept, and made durable, and the rest is
+// cut off: a crash leaves no gap. Where acknowledged bytes are damaged, opening or reading fails
+// and nothing is cut.
 //
 // Not thread safe: the storage thread's.
 #pragma once
