@@ -107,6 +107,10 @@ void HeaderTask::carry_out(chain::HeaderCommand&& command) {
     if (it != peers_.end() && it->second->generation() == charge->peer.generation) {
       observer_.on_charged(*it->second, *charge);
     }
+  } else if (const auto* head = std::get_if<chain::HeadReached>(&command)) {
+    observer_.on_head_reached(*head);
+  } else if (const auto* update = std::get_if<chain::UpdateForkChoice>(&command)) {
+    observer_.on_fork_choice(*update);
   } else if (const auto* end = std::get_if<chain::HeaderSyncFinished>(&command)) {
     observer_.on_finished(*end);
   }

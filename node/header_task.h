@@ -10,16 +10,21 @@
 
 namespace beamline::node {
 
-// What the owner learns, on the reactor's thread.
+// What the owner learns, on the reactor's thread; the state download's side of the sync.
 class HeaderTaskObserver {
  public:
   virtual ~HeaderTaskObserver() = default;
-  // A batch is durable. The state download says batch_taken() when it has it.
+  // A batch is durable: the first is where a state download starts. It says batch_taken() when it
+  // has it; of the last one, when the state is whole.
   virtual void on_stored(const chain::HeadersStored& batch) = 0;
   // Headers from `number` on count no longer.
   virtual void on_rewound(uint64_t number) = 0;
   // A peer that should go: failed, or lied.
   virtual void on_charged(EthConnection& peer, const chain::ChargeHeaderPeer& charge) = 0;
+  // All headers up to the head are known: the state's pivot can be chosen. Again after a reorg.
+  virtual void on_head_reached(const chain::HeadReached&) {}
+  // Once, when every batch was taken; on_finished follows.
+  virtual void on_fork_choice(const chain::UpdateForkChoice&) {}
   virtual void on_finished(const chain::HeaderSyncFinished& end) = 0;
 };
 
