@@ -106,10 +106,11 @@ void HeaderSync::end_of_turn(Now now) {
 // ---- The tip
 
 void HeaderSync::commit(Now now) {
-  while (!rewinding_ && !finished_ && head_run_ && commit_front()) {
-    progress_ = now.mono;
+  do {
     flush_batch(false);
-  }
+    if (rewinding_ || finished_ || !head_run_ || !commit_front()) break;
+    progress_ = now.mono;
+  } while (true);
 }
 
 // Commits what continues the tip, if it is here. True: there may be more.
