@@ -9,6 +9,7 @@
 #include "chain/headers/header_sync.h"
 #include "tests/chain/headers/headers.h"
 #include "tests/chain/headers/sim_files.h"
+#include "tests/chain/headers/state_double.h"
 
 namespace beamline::chain::testing {
 
@@ -22,7 +23,19 @@ struct HeaderChain {
   uint64_t head() const { return first + hashes.size() - 1; }
   const Hash256& hash(uint64_t number) const { return hashes.at(number - first); }
   // Shares what is up to `number`, and grows another branch on it.
-  HeaderChain fork(const HeaderForks& forks, uint64_t number, uint64_t length, uint64_t salt) const;
+  HeaderChain fork(const HeaderForks& forks, uint64_t number, uint64_t length,
+                   uint64_t salt) const {
+    HeaderChain other = *this;
+    other.reorganise(forks, number, length, salt);
+    return other;
+  }
+  void reorganise(const HeaderForks& forks, uint64_t number, uint64_t length, uint64_t salt) {
+    const size_t kept = number + 1 - first;
+    encodings.resize(kept);
+    hashes.resize(kept);
+    parents.resize(kept);
+    grow(forks, parents.at(kept - 1), length, salt);
+  }
   void grow(const HeaderForks& forks, ParentHeader parent, uint64_t length, uint64_t salt);
 };
 
@@ -35,17 +48,6 @@ inline void HeaderChain::grow(const HeaderForks& forks, ParentHeader parent, uin
     parent = ParentHeader::of(*header, hashes.back());
     parents.push_back(parent);
   }
-}
-
-inline HeaderChain HeaderChain::fork(const HeaderForks& forks, uint64_t number, uint64_t length,
-                                     uint64_t salt) const {
-  HeaderChain other = *this;
-  const size_t kept = number + 1 - first;
-  other.encodings.resize(kept);
-  other.hashes.resize(kept);
-  other.parents.resize(kept);
-  other.grow(forks, parents.at(kept - 1), length, salt);
-  return other;
 }
 
 enum class HeaderManner : uint8_t {
@@ -83,6 +85,7 @@ class SyncWorld {
     log.emplace(*HeaderLog::open(disk, {.segment_bytes = 1u << 20}));
     sync.emplace(config, parent_of(log->next()), chain.hashes.back(), now);
     channel.clear();
+    store_failed = false;
     for (const SimHeaderPeer& peer : peers) {
       if (!peer.dropped) sync->peer_up(now, peer.handle);
     }
@@ -102,7 +105,7 @@ class SyncWorld {
   }
   // The chain goes on, or a branch of it takes over; the peers follow.
   void reorg(uint64_t ancestor, uint64_t length) {
-    chain = chain.fork(config.forks, ancestor, length, ++salt);
+    chain.reorganise(config.forks, ancestor, length, ++salt);
     sync->move_head(now, chain.hashes.back());
   }
 
@@ -119,6 +122,7 @@ class SyncWorld {
       if (sync->finished() && agenda.empty()) return true;
       MonoTime next = sync->poll_timeout();
       if (!agenda.empty()) next = std::min(next, agenda.begin()->first.first);
+      if (state && !sync->finished()) next = std::min(next, state->deadline());
       if (next == MonoTime::never()) return sync->finished();
       if (next > now.mono) now.mono = next;
       std::vector<std::function<void()>> due;
@@ -127,6 +131,7 @@ class SyncWorld {
         agenda.erase(agenda.begin());
       }
       for (const auto& what : due) what();
+      drive_state();
     }
     return sync->finished();
   }
@@ -180,11 +185,17 @@ class SyncWorld {
   std::vector<UpdateForkChoice> updates;
   std::vector<HeadReached> heads;
   Duration store_time = milliseconds(5);
-  Duration batch_time = milliseconds(1);  // of the state download
-  uint64_t announced_next = 0;            // what the state download has seen, in this life
+  Duration per_header{};                  // of an answer, beside the round trip
+  uint64_t duplicates = 0;                // answers of a hundred that come twice
+  Duration batch_time = milliseconds(1);  // to take a batch, where there is no state download
+  std::optional<StateDouble> state;
+  uint64_t announced_next = 0;  // what the state download has seen, in this life
   std::deque<HeadersStored> channel;
   size_t channel_peak = 0;
-  MonoTime first_batch{}, last_batch{};
+  uint64_t channel_headers_peak = 0;
+  uint64_t largest_batch = 0;
+  MonoTime first_batch{}, last_batch{}, head_at{}, finished_at{};
+  bool store_failed = false;
   uint64_t requests_after_end = 0;
   uint64_t turns = 0;
   uint64_t life = 0;
@@ -202,13 +213,16 @@ class SyncWorld {
     EXPECT_FALSE(peer.dropped);
     const bool probe = request.hash.has_value();
     if (peer.manner == HeaderManner::stalling && !probe) return;
-    later(peer.round_trip, [this, request, probe, manner = peer.manner] {
+    const auto come = [this, request, probe, manner = peer.manner] {
       if (manner == HeaderManner::failing && !probe) {
         sync->request_failed(now, request.peer, request.request);
       } else {
         sync->answered(now, request.peer, request.request, answer(manner, request));
       }
-    });
+    };
+    const Duration after = peer.round_trip + static_cast<int64_t>(request.count) * per_header;
+    later(after, come);
+    if (rng.chance(duplicates, 100)) later(2 * after, come);
   }
   SharedBytes answer(HeaderManner manner, const RequestHeaders& request) {
     std::vector<std::vector<uint8_t>> headers;
@@ -248,24 +262,32 @@ class SyncWorld {
     return SharedBytes::copy(out);
   }
 
+  // What failed is not gone on with.
+  void fail_store() {
+    store_failed = true;
+    sync->store_failed(now);
+  }
   void on(StoreHeaders& command) {
     later(store_time, [this, runs = std::move(command.runs)] {
+      if (store_failed) return;
       for (const HeaderRun& run : runs) {
         EXPECT_EQ(run.first, log->next());  // contiguous, nothing twice
         std::vector<StoredHeader> views;
         for (size_t i = 0; i < run.size(); ++i) {
           views.push_back({run.encodings[i], run.hashes[i]});
         }
-        if (!log->append(views)) return sync->store_failed(now);
+        if (!log->append(views)) return fail_store();
       }
-      if (!log->checkpoint()) return sync->store_failed(now);
+      if (!log->checkpoint()) return fail_store();
       sync->stored(now, log->next());
     });
   }
   void on(RewindHeaders& command) {
     announced_next = std::min(announced_next, command.number);
+    if (state) state->taken_back(now.mono, command.number);
     later(store_time, [this, number = command.number] {
-      if (!log->rewind(number)) return sync->store_failed(now);
+      if (store_failed) return;
+      if (!log->rewind(number)) return fail_store();
       sync->rewound(now, parent_of(number));
     });
   }
@@ -279,6 +301,11 @@ class SyncWorld {
     last_batch = now.mono;
     channel.push_back(batch);
     channel_peak = std::max(channel_peak, channel.size());
+    uint64_t headers = 0;
+    for (const HeadersStored& one : channel) headers += one.count;
+    channel_headers_peak = std::max(channel_headers_peak, headers);
+    largest_batch = std::max(largest_batch, batch.count);
+    if (state) return state->stored(now.mono, batch);
     later(batch_time * static_cast<int64_t>(channel.size()), [this] {
       channel.pop_front();
       sync->batch_taken(now);
@@ -287,7 +314,19 @@ class SyncWorld {
   void on(ChargeHeaderPeer& charge) {
     if (charge.drop) peers.at(charge.peer.index).dropped = true;
   }
-  void on(HeadReached& reached) { heads.push_back(reached); }
+  void on(HeadReached& reached) {
+    heads.push_back(reached);
+    head_at = now.mono;
+    if (state) state->head_reached(now.mono, reached);
+  }
+  // What the state download has taken by now.
+  void drive_state() {
+    if (!state || !sync) return;
+    for (size_t taken = state->advance(now.mono); taken > 0; --taken) {
+      channel.pop_front();
+      sync->batch_taken(now);
+    }
+  }
   void on(UpdateForkChoice& update) {
     EXPECT_FALSE(finished.has_value());
     EXPECT_TRUE(channel.empty());  // drained to terminal before
@@ -296,6 +335,7 @@ class SyncWorld {
   void on(HeaderSyncFinished& end) {
     EXPECT_FALSE(finished.has_value()) << "a second end";
     finished = end;
+    finished_at = now.mono;
   }
 
   std::map<std::pair<MonoTime, uint64_t>, std::function<void()>> agenda;
