@@ -13,15 +13,6 @@ Bytes writing(const SessionKeys& keys, bool initiator) {
   return initiator ? Bytes(keys.initiator) : Bytes(keys.recipient);
 }
 
-// Of what a peer sealed: nobody can look for two nonces that agree here.
-uint64_t print_of(const Nonce& nonce) {
-  uint64_t random = 0;
-  uint32_t count = 0;
-  std::memcpy(&count, nonce.data(), sizeof(count));
-  std::memcpy(&random, nonce.data() + 4, sizeof(random));
-  return discovery::fold(random, count) | 1;  // zero is an empty place
-}
-
 }  // namespace
 
 Session::Session(const Peer& peer, const SessionKeys& keys, bool initiator, uint64_t serial,
@@ -37,6 +28,7 @@ Session::Session(const Peer& peer, const SessionKeys& keys, bool initiator, uint
 void Session::renew(const SessionKeys& keys, bool initiator, uint64_t serial, Now now,
                     const SessionLimits& limits) {
   read_before_ = std::move(read_);
+  replays_before_ = std::exchange(replays_, {});
   read_ = AesGcm(reading(keys, initiator));
   write_ = AesGcm(writing(keys, initiator));
   serial_ = serial;
@@ -59,15 +51,14 @@ Result<Bytes> Session::open(const Packet& packet) {
   std::array<uint8_t, kMaxPacket> copy;  // a failure leaves nothing in `data`
   if (read_before_ && !data.empty()) std::memcpy(copy.data(), data.data(), data.size());
   Status opened = read_.open(packet.nonce, packet.head, data, tag);
+  ReplayWindow* replays = &replays_;
   if (!opened && read_before_) {
     if (!data.empty()) std::memcpy(data.data(), copy.data(), data.size());
     opened = read_before_->open(packet.nonce, packet.head, data, tag);
+    replays = &replays_before_;
   }
   if (!opened) return std::unexpected(opened.error());
-  const uint64_t print = print_of(packet.nonce);
-  uint64_t& place = seen_[(print >> 1) % kReplayPlaces];
-  if (place == print) return bad_input(Code::duplicate, "discv5.nonce");
-  place = print;
+  if (!replays->take(packet.nonce)) return bad_input(Code::duplicate, "discv5.nonce");
   return Bytes(data);
 }
 

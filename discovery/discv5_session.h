@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/time.h"
 #include "discovery/discv5_keys.h"
+#include "discovery/replay_window.h"
 #include "discovery/slot_index.h"
 #include "discovery/token_bucket.h"
 
@@ -35,9 +36,6 @@ struct SessionLimits {
 
 class Session {
  public:
-  // Packets that are remembered: each has one place, by its nonce, until another takes it.
-  static constexpr size_t kReplayPlaces = 128;
-
   Session(const Peer& peer, const SessionKeys& keys, bool initiator, uint64_t serial, Now now,
           const SessionLimits& limits);
 
@@ -46,9 +44,11 @@ class Session {
   const AesGcm& write_key() const { return write_; }
   // Counts the messages sealed: no two have the same nonce.
   Nonce next_nonce(Rng& rng);
-  bool worn_out(Now now) const { return sent_ == UINT32_MAX || now.mono > expires_; }
+  bool worn_out(Now now) const {
+    return sent_ == UINT32_MAX || now.mono > expires_ || replays_.full();
+  }
   // Opens a message in place; gives its plain text. Errors: decrypt_failed, duplicate (this packet
-  // was here and is still remembered).
+  // was here, or is too old to tell).
   Result<Bytes> open(const Packet& packet);
   // Keys of another handshake with the same peer, while packets under the old ones may be on their
   // way: both sides began one at once.
@@ -64,13 +64,14 @@ class Session {
   Peer peer_;
   AesGcm write_;
   AesGcm read_;
+  ReplayWindow replays_;
   std::optional<AesGcm> read_before_;
+  ReplayWindow replays_before_;
   uint64_t serial_;
   uint32_t sent_ = 0;
   bool confirmed_;
   MonoTime expires_;
   discovery::TokenBucket findnode_;
-  std::array<uint64_t, kReplayPlaces> seen_{};  // of nonces
   uint32_t slot_ = 0;
   uint32_t newer_ = 0;  // in the order of use
   uint32_t older_ = 0;

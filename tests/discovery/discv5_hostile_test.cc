@@ -58,6 +58,44 @@ TEST_F(Discv5Hostile, LargeRequestIdsAreMirroredAndLargerOnesGetNoAnswer) {
   EXPECT_EQ(node.stats().malformed, 1u);
 }
 
+// However many newer ones came: by its count, or, where a peer's nonces are random, because there
+// is a new key after so many that all are remembered.
+TEST_F(Discv5Hostile, ReplayedPacketsOfAnyAgeChangeNothing) {
+  std::vector<uint8_t> ping;
+  append(ping, Ping{{{1}, 1}, 1});
+  for (const bool counts : {true, false}) {
+    HandPeer other(counts ? 3 : 4, *Endpoint::parse(counts ? "127.0.0.1:3" : "127.0.0.1:4"),
+                   node.key.public_key());
+    other.counts = counts;
+    const auto greet = [&] {
+      give(node, other.endpoint, other.handshake(take_one(node), ping, other.record.bytes()), now);
+    };
+    give(node, other.endpoint, other.stranger(), now);
+    greet();
+    std::vector<Datagram> sent;
+    for (size_t round = 0; round < 2500; ++round) {
+      now.mono = now.mono + milliseconds(2);
+      sent.push_back(other.message(ping));
+      give(node, other.endpoint, sent.back(), now);
+      auto answers_now = take(node);
+      if (answers_now.size() == 1 && answers_now[0].second.size() == kWhoareyouSize) {
+        give(node, other.endpoint, other.handshake(answers_now[0].second, ping, {}), now);
+        take(node);
+      }
+    }
+    const Stats before = node.stats();
+    EXPECT_EQ(before.handshakes_accepted, counts ? 2u : 5u) << "and one of each peer before";
+    size_t answered = 0;
+    for (const Datagram& packet : sent) {
+      give(node, other.endpoint, packet, now);
+      for (const auto& [to, datagram] : take(node)) answered += datagram.size() > kWhoareyouSize;
+    }
+    EXPECT_EQ(node.stats().pings, before.pings);
+    EXPECT_EQ(answered, 0u);
+    EXPECT_GT(node.stats().replayed, before.replayed);
+  }
+}
+
 TEST_F(Discv5Hostile, AnEmptyRequestIdIsMirrored) {
   std::vector<uint8_t> ping;
   append(ping, Ping{RequestId{}, 1});

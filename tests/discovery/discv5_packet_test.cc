@@ -2,8 +2,11 @@
 // discv5-wire-test-vectors.md), and against garbage.
 #include "discovery/discv5_packet.h"
 
+#include <set>
+
 #include "discovery/discv5_keys.h"
 #include "discovery/discv5_message.h"
+#include "discovery/replay_window.h"
 #include "tests/discovery/vector_file.h"
 
 namespace beamline::discv5 {
@@ -293,6 +296,54 @@ TEST(Discv5Message, WrongMessagesAreRefusedByName) {
   EXPECT_EQ(error("02ca0101847f000001831388ff").substr(0, 2), "tr");
   EXPECT_EQ(error("02c9010183010203821388").substr(0, 39),
             "bad_encoding at discv5.recipient_ip (pe");
+}
+
+Nonce nonce_of(uint32_t count, uint64_t rest) {
+  Nonce nonce{};
+  for (size_t i = 0; i < 4; ++i) nonce[i] = static_cast<uint8_t>(count >> (24 - 8 * i));
+  std::memcpy(&nonce[4], &rest, sizeof(rest));
+  return nonce;
+}
+
+// Against a set of all that were taken, with counts that come late, are left out and repeated.
+TEST(ReplayWindowTest, TakesEachCountOnceAndRefusesWhatIsTooOld) {
+  Rng rng(uint64_t{1});
+  ReplayWindow window;
+  std::set<uint32_t> taken;
+  uint32_t newest = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const uint32_t count =
+        rng.chance(1, 100)
+            ? newest + static_cast<uint32_t>(rng.below(3000))
+            : newest + 8 - static_cast<uint32_t>(rng.below(std::min(newest + 8, 1200u) + 1));
+    const bool too_old = count + ReplayWindow::kWindow <= newest;
+    ASSERT_EQ(window.take(nonce_of(count, rng.next())), !too_old && !taken.contains(count)) << i;
+    taken.insert(count);
+    newest = std::max(newest, count);
+  }
+  EXPECT_FALSE(window.full());
+  EXPECT_EQ(window.memory(), 0u);
+}
+
+TEST(ReplayWindowTest, KeepsAllRandomNoncesUntilItIsFull) {
+  Rng rng(uint64_t{2});
+  ReplayWindow window;
+  std::vector<Nonce> taken;
+  while (!window.full()) {
+    taken.push_back(nonce_of(0x80000000u | static_cast<uint32_t>(rng.next()), rng.next()));
+    ASSERT_TRUE(window.take(taken.back()));
+  }
+  EXPECT_EQ(taken.size(), ReplayWindow::kMaxKept);
+  for (const Nonce& nonce : taken) EXPECT_FALSE(window.take(nonce));
+  EXPECT_FALSE(window.take(nonce_of(~0u, 1))) << "it cannot be kept";
+  EXPECT_LE(window.memory(), 16'384u);
+}
+
+TEST(ReplayWindowTest, ALeapThatIsNoCountMakesItFull) {
+  ReplayWindow window;
+  EXPECT_TRUE(window.take(nonce_of(7, 1)));
+  EXPECT_TRUE(window.take(nonce_of(0x90000000, 2)));
+  EXPECT_TRUE(window.full());
 }
 
 }  // namespace

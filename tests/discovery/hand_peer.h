@@ -60,7 +60,11 @@ class HandPeer {
   // `plain` under the session. REQUIRES: a handshake was made.
   Datagram message(Bytes plain) {
     Datagram out(kMaxPacket);
-    const Nonce unique = nonce();
+    Nonce unique = nonce();
+    if (counts) {
+      ++count_;
+      for (size_t i = 0; i < 4; ++i) unique[i] = static_cast<uint8_t>(count_ >> (24 - 8 * i));
+    }
     const size_t head = write_message_head(out, iv(), unique, id());
     const size_t size =
         seal_message(out, head, *write_, unique, plain.first(std::min(plain.size(), kMaxMessage)));
@@ -101,6 +105,7 @@ class HandPeer {
   secp256k1::SecretKey key;
   Endpoint endpoint;
   Enr record;
+  bool counts = true;  // nonces begin with the number of the message
 
  private:
   MaskingIv iv() {
@@ -115,6 +120,7 @@ class HandPeer {
   }
   secp256k1::PublicKey other_;
   NodeId other_id_;
+  uint32_t count_ = 0;
   std::optional<AesGcm> write_;
   std::optional<AesGcm> read_;
 };
