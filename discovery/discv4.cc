@@ -34,8 +34,10 @@ Discv4::Discv4(const secp256k1::SecretKey& key, const Enr& record, const Place& 
       hashes_(limits.calls),
       bond_index_(limits.bonds),
       seen_(limits.replays),
+      strangers_(limits.stranger_counters),
       find_nodes_(limits.find_node_rate, limits.find_node_rate) {
   BL_CHECK((limits.replays & (limits.replays - 1)) == 0 && limits.max_results <= 16);
+  BL_CHECK((limits.stranger_counters & (limits.stranger_counters - 1)) == 0);
   for (size_t slot = limits.calls; slot > 0; --slot) {
     free_.push_back(static_cast<uint32_t>(slot - 1));
   }
@@ -150,7 +152,24 @@ Discv4::Bond& Discv4::make_bond(const Peer& peer) {
   return bonds_[slot];
 }
 
+// Who cannot be traced by its address is not counted by it.
+bool Discv4::stranger_allowed(const Endpoint& from, Now now) {
+  if (discovery::is_lan(from)) return true;
+  const uint64_t key = discovery::fold(discovery::address_key(from), seed_);
+  StrangerCount& count = strangers_[(key >> 20) & (strangers_.size() - 1)];
+  const auto second = static_cast<uint32_t>(now.mono.ns / seconds(1).ns);
+  if (count.second != second) count = {second, 0};
+  if (count.pings == limits_.stranger_pings) return false;
+  ++count.pings;
+  return true;
+}
+
 void Discv4::on_ping(const Sender& sender, const Ping& ping, const Hash256& hash, Now now) {
+  if (!is_bonded(sender.peer.id, sender.peer.endpoint, now) &&
+      !stranger_allowed(sender.peer.endpoint, now)) {
+    ++stats_.pings_limited;
+    return;
+  }
   ++stats_.pings;
   scratch_.clear();
   append(scratch_,

@@ -5,9 +5,11 @@
 // receive().
 //
 // A node is bonded while it has answered a ping of ours from its IP address within `bond`. Only who
-// is bonded is answered to FINDNODE and ENRRequest. A ping is always answered, and, from who is not
-// bonded, with one ping of ours besides, at most `pings_back` of them under way: what a stranger
-// gets is never more than that, whatever address it gave. Replies go where the packet came from.
+// is bonded is answered to FINDNODE and ENRRequest: nothing that proves no address is answered with
+// more than the specification makes us say, a PONG to each PING (21 bytes longer than the shortest
+// one, for the hash that it has to echo) and one PING of ours, at most `pings_back` of them under
+// way. So that nobody can aim those two at somebody else, an address that proved nothing gets
+// `stranger_pings` a second, whatever comes from there. Replies go where the packet came from.
 #pragma once
 
 #include <array>
@@ -34,7 +36,11 @@ using CallId = uint64_t;
 struct Limits {
   size_t calls = 1024;
   size_t pings_back = 256;  // of them, those that strangers cause
-  size_t bonds = 8192;      // the oldest out
+  // Pings answered a second of each IPv4 address (IPv6: /64) that is not bonded, LAN and loopback
+  // exempt. Addresses share that many counters; a power of two.
+  uint32_t stranger_pings = 8;
+  size_t stranger_counters = 4096;
+  size_t bonds = 8192;  // the oldest out
   Duration bond = seconds(12 * 3600);
   Duration reply_timeout = milliseconds(500);
   Duration rest_timeout = milliseconds(100);  // for more NEIGHBORS behind a short packet of them
@@ -75,7 +81,7 @@ struct Stats {
   uint64_t packets = 0;    // with a right hash
   uint64_t malformed = 0;  // size, hash, form, signature
   uint64_t unknown_type = 0, expired = 0, replayed = 0, own_id = 0;
-  uint64_t pings = 0, pings_back = 0, pings_back_limited = 0;
+  uint64_t pings = 0, pings_limited = 0, pings_back = 0, pings_back_limited = 0;
   uint64_t pongs = 0, unsolicited_pongs = 0;
   uint64_t find_nodes = 0, find_nodes_unproven = 0, find_nodes_limited = 0;
   uint64_t neighbors = 0, unsolicited_neighbors = 0, neighbors_excess = 0, neighbors_bad = 0;
@@ -152,6 +158,7 @@ class Discv4 {
   // discv4.cc
   bool replayed(const Packet& packet, const Endpoint& from);
   void on_ping(const Sender& sender, const Ping& ping, const Hash256& hash, Now now);
+  bool stranger_allowed(const Endpoint& from, Now now);
   void ping_back(const Sender& sender, uint16_t tcp_port, Now now);
   void on_pong(const Sender& sender, const Pong& pong, Now now);
   void on_find_node(const Sender& sender, const FindNode& request, Now now);
@@ -199,6 +206,10 @@ class Discv4 {
     uint32_t from = 0;
   };
   std::vector<Seen> seen_;
+  struct StrangerCount {
+    uint32_t second = 0, pings = 0;
+  };
+  std::vector<StrangerCount> strangers_;  // by a secret hash of the address
   discovery::TokenBucket find_nodes_;
   MonoTime next_deadline_ = MonoTime::never();
   std::vector<uint8_t> scratch_;

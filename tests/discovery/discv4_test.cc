@@ -231,6 +231,41 @@ TEST_F(Discv4Test, StrangersCauseABoundedNumberOfPings) {
   EXPECT_EQ(fresh.stats().pings_back, 1u);
 }
 
+// What a spoofed sender can have sent to somebody else: the two packets that the specification
+// makes us say to a ping, eight times a second, and nothing to what asks for more.
+TEST_F(Discv4Test, NoAmplificationAtAnAddressThatProvedNothing) {
+  const Endpoint victim = at("192.0.2.7:30303");
+  size_t sent = 0, got = 0, packets = 0;
+  const auto spoof = [&](const Datagram& datagram) {
+    sent += datagram.size();
+    node.protocol.receive(victim, datagram, now);
+    for (const auto& [to, reply] : take(node)) {
+      ++packets;
+      got += reply.size();
+    }
+  };
+  BarePeer attacker{2000};
+  const Datagram shortest = attacker.write(Ping{4, {}, {}, soon(), {}});
+  spoof(shortest);
+  EXPECT_EQ(packets, 2u);
+  EXPECT_LE(got, 3 * sent);
+  for (uint64_t i = 1; i < 1000; ++i) {
+    // Each with another key or another time, so that none is a replay.
+    BarePeer one{3000 + i / 2};
+    spoof(one.write(Ping{4, {}, {}, soon() + i % 2, {}}));
+    spoof(one.write(find_self()));
+    spoof(one.write(EnrRequest{soon()}));
+  }
+  EXPECT_LE(packets, 16u);
+  EXPECT_LT(got, sent / 50) << "less comes out than went in";
+  EXPECT_EQ(node.stats().pings_limited, 992u);
+  EXPECT_EQ(node.protocol.bonds(), 0u);
+  // Others are not kept from us by that.
+  EXPECT_EQ(say(attacker.write(ping()), at("198.51.100.4:30303")).size(), 2u);
+  pass(seconds(1));
+  EXPECT_EQ(say(attacker.write(ping(soon() + 5)), victim).size(), 2u);
+}
+
 TEST_F(Discv4Test, NodesBondAndFindAndAskForRecords) {
   const auto bonding = node.protocol.ping(other.as_target(), now);
   ASSERT_TRUE(bonding);
