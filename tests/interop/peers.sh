@@ -55,12 +55,21 @@ place() {
 }
 
 peer=${1-}
-[[ -n $peer && -e $here/$peer/package-lock.json ]] ||
+[[ -n $peer && (-e $here/$peer/package-lock.json || -e $here/$peer/go.mod) ]] ||
   fail "usage: peers.sh PEER, one of:$(cd "$here" && printf ' %s' */ | tr -d /)"
 folder=$interop/$peer
 mkdir -p "$folder"
 exec 9>"$interop/.lock"
 flock 9
+
+# A peer in Go is a program, `peer`; what it needs comes from Go's module proxy.
+if [[ -e $here/$peer/go.mod ]]; then
+  command -v go >/dev/null || fail "$peer needs Go 1.25 or later, which is not installed"
+  (cd "$here/$peer" && CGO_ENABLED=0 go build -buildvcs=false -o "$folder/peer" . >&2) ||
+    fail "$peer could not be built"
+  echo "$folder"
+  exit
+fi
 
 find_node
 ln -sfn "$node" "$folder/node"
