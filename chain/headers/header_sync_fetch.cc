@@ -135,6 +135,7 @@ void HeaderSync::answered(Now now, PeerHandle handle, HeaderRequestId request, S
   Peer& peer = *find(handle);
   if (pending->probe) {
     peer.probe_trip = now.mono - pending->sent;
+    peer.strikes = 0;
     return take_probe(now, peer, std::move(list));
   }
   take_range(now, peer, *pending, std::move(list));
@@ -203,9 +204,8 @@ void HeaderSync::request_failed(Now now, PeerHandle handle, HeaderRequestId requ
   if (const auto pending = settle(handle, request)) miss(now, *pending, HeaderFault::failed);
 }
 
-// A request that brought nothing. Not to answer a probe is no fault.
+// A request that brought nothing: a probe too, or who answers nothing at all would keep its place.
 void HeaderSync::miss(Now now, const Pending& pending, HeaderFault fault) {
-  if (pending.probe) return;
   release(pending);
   strike(now, *find(pending.peer), fault);
 }

@@ -113,6 +113,7 @@ class Machine {
   // Before anything of it dies.
   void shut_down() { (*reactor)->shutdown(); }
   Endpoint endpoint() { return reactor->endpoint(kPort); }
+  NodeId id() const { return node_id_of(key.public_key()); }
 
   const sim::HostId host;
   const uint32_t address;
@@ -136,7 +137,7 @@ struct Below {
 // Finds peers, serves the chain or syncs it.
 class Honest final : public Machine, private HeaderClientObserver {
  public:
-  Honest(sim::World& world, const Canon& canon, bool synced,
+  Honest(sim::World& world, const Canon& canon, bool synced, size_t dials,
          std::span<const discovery::NodeRecord> bootnodes)
       : Machine(world), canon_(canon), local_(canon.local(synced)), disk_(host) {
     HeaderClientOptions options;
@@ -146,7 +147,7 @@ class Honest final : public Machine, private HeaderClientObserver {
     options.finder.listen = endpoint();
     options.finder.bootnodes.assign(bootnodes.begin(), bootnodes.end());
     options.finder.service = small_service();
-    options.finder.dial.max_peers = 3 * kTarget;
+    options.finder.dial.max_peers = 3 * dials;
     options.finder.dial.dial_ratio = 3;
     client = std::move(*HeaderClient::open(**reactor, *tcp, std::move(options), local_,
                                            static_cast<HeaderClientObserver&>(*this), rng.fork()));
@@ -270,7 +271,8 @@ struct Population {
   size_t vanishing = 50;
   size_t syncing = 25;  // begin without it
   size_t mute = 50;
-  size_t strangers = 4;  // of another chain, under our fork id
+  size_t strangers = 4;    // of another chain, under our fork id
+  size_t dials = kTarget;  // peers that each keeps by its own dials
 };
 
 // Latencies as between cities, links of 1 Mbit/s, some loss.
@@ -286,25 +288,27 @@ sim::Options far_apart() {
 class HeadersSimWorld {
  public:
   HeadersSimWorld(uint64_t seed, const sim::Options& options, uint64_t length, Population people)
-      : world(seed, options), canon_(length, 0), other_(1, 1), rng_(world.fork_rng()) {
-    bootnode_ = add_mute(canon_, false, {});
-    const std::vector<discovery::NodeRecord> boot = {bootnode_->record()};
+      : world(seed, options),
+        dials_(people.dials),
+        canon_(length, 0),
+        other_(1, 1),
+        rng_(world.fork_rng()) {
+    boot_.push_back(add_mute(canon_, false)->record());
     const auto at_some_time = [&](int64_t from, int64_t to, sim::World::Action action) {
       world.after(milliseconds(rng_.between(from, to)), std::move(action));
     };
     for (size_t i = 0; i < people.synced + people.vanishing; ++i) {
-      at_some_time(0, 3'000, [this, boot, i, people] {
-        Honest& node = add_honest(true, boot);
+      at_some_time(0, 3'000, [this, i, people] {
+        Honest& node = add_honest(true);
         if (i >= people.synced) vanish_later(node);
       });
     }
     for (size_t i = 0; i < people.syncing; ++i) {
-      at_some_time(0, 3'000, [this, boot] { sync_later(add_honest(false, boot)); });
+      at_some_time(0, 3'000, [this] { sync_later(add_honest(false)); });
     }
     for (size_t i = 0; i < people.mute + people.strangers; ++i) {
-      at_some_time(0, 3'000, [this, boot, i, people] {
-        add_mute(i < people.mute ? canon_ : other_, true, boot);
-      });
+      at_some_time(0, 3'000,
+                   [this, i, people] { add_mute(i < people.mute ? canon_ : other_, true); });
     }
   }
   ~HeadersSimWorld() {
@@ -329,19 +333,20 @@ class HeadersSimWorld {
     return count;
   }
 
+  Honest& add_honest(bool has_chain) {
+    auto made = std::make_unique<Honest>(world, canon_, has_chain, dials_, boot_);
+    honest.push_back(made.get());
+    machines_.push_back(std::move(made));
+    return *honest.back();
+  }
+
   sim::World world;
   std::vector<Honest*> honest, syncing;
   std::vector<Mute*> mute;
 
  private:
-  Honest& add_honest(bool has_chain, std::span<const discovery::NodeRecord> boot) {
-    auto made = std::make_unique<Honest>(world, canon_, has_chain, boot);
-    honest.push_back(made.get());
-    machines_.push_back(std::move(made));
-    return *honest.back();
-  }
-  Mute* add_mute(const Canon& status, bool listens, std::span<const discovery::NodeRecord> boot) {
-    auto made = std::make_unique<Mute>(world, canon_, status, listens, boot);
+  Mute* add_mute(const Canon& status, bool listens) {
+    auto made = std::make_unique<Mute>(world, canon_, status, listens, boot_);
     Mute* const node = made.get();
     if (listens) mute.push_back(node);
     silent_.insert(node->address);
@@ -360,12 +365,51 @@ class HeadersSimWorld {
     world.after(milliseconds(rng_.between(8'000, 25'000)), [&node] { node.begin_sync(); });
   }
 
+  const size_t dials_;
   const Canon canon_, other_;
   Rng rng_;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::set<uint32_t> silent_;  // by address
-  Mute* bootnode_ = nullptr;
+  std::vector<discovery::NodeRecord> boot_;
 };
+
+constexpr Population kNobody{.synced = 0, .vanishing = 0, .syncing = 0, .mute = 0, .strangers = 0};
+
+// Its place goes to somebody else, and the sync goes on from there.
+TEST(HeadersSim, APeerThatAnswersNothingIsMarkedAndMakesPlace) {
+  Population people = kNobody;
+  people.syncing = people.mute = people.dials = 1;
+  HeadersSimWorld sim(3, far_apart(), 500, people);
+  sim.run(seconds(60));
+  const Honest& node = *sim.syncing[0];
+  const NodeId mute = sim.mute[0]->id();
+  const discovery::Service& service = *node.client->finder().service();
+  EXPECT_FALSE(node.finished);
+  EXPECT_GE(node.client->finder().stats().failed_requests, 1u);
+  EXPECT_GE(node.charged, 3u);
+  EXPECT_GE(service.contacts().table.stats().pruned, 1u);
+  EXPECT_GE(service.contacts().pool.failures(mute), 1u);
+  sim.add_honest(true);
+  sim.run(seconds(120));
+  EXPECT_EQ(sim.synced(), 1u);
+}
+
+// Its record lies about its fork; its Status tells, and then it has to wait.
+TEST(HeadersSim, ANodeOfAnotherChainIsMarkedAndWaits) {
+  Population people = kNobody;
+  people.syncing = people.strangers = 1;
+  HeadersSimWorld sim(4, far_apart(), 10, people);
+  sim.run(seconds(28));
+  const Honest& node = *sim.syncing[0];
+  const NodeId stranger = sim.mute[0]->id();
+  const discovery::Contacts& contacts = node.client->finder().service()->contacts();
+  EXPECT_EQ(node.client->peers().size(), 0u);
+  EXPECT_EQ(node.client->finder().stats().failed_handshakes, 1u);
+  EXPECT_EQ(node.client->finder().dials().stats().dials, 1u);
+  ASSERT_NE(contacts.pool.find(stranger), nullptr);
+  EXPECT_EQ(contacts.pool.standing(stranger), discovery::Standing::held);
+  EXPECT_EQ(contacts.table.stats().marked[static_cast<size_t>(discovery::Failure::handshake)], 1u);
+}
 
 // 50 vanish, 50 are mute; 4 more are of another chain.
 TEST(HeadersSim, TwoHundredNodesSyncWhileHalfFallSilentAfterTheHandshake) {

@@ -127,6 +127,19 @@ INSTANTIATE_TEST_SUITE_P(Manners, HeaderLiars,
                                            HeaderManner::broken, HeaderManner::forging,
                                            HeaderManner::failing));
 
+// It would keep its place, and nobody would be looked for.
+TEST(HeaderSync, APeerThatAnswersNoProbeGoesAfterThreeAndOneThatLacksTheHeadStays) {
+  SyncWorld world(5, 100, plain());
+  world.add_peer(HeaderManner::mute, milliseconds(20));
+  world.add_peer(HeaderManner::honest, milliseconds(20));
+  world.start();
+  world.sync->move_head(world.now, Hash256{{1}});  // which nobody has
+  world.run(seconds(60));
+  EXPECT_EQ(world.dropped(HeaderManner::mute), 1u);
+  EXPECT_EQ(world.dropped(HeaderManner::honest), 0u);
+  EXPECT_EQ(world.sync->stats().faults[static_cast<size_t>(HeaderFault::stalled)], 3u);
+}
+
 // With time for it, who stalls is charged and goes.
 TEST(HeaderSync, AStallingPeerIsDroppedAndHoldsNobodyUp) {
   const auto run = [](HeaderManner manner, size_t dropped) {

@@ -54,6 +54,7 @@ enum class HeaderManner : uint8_t {
   honest,
   slow,      // a few headers an answer
   stalling,  // answers the probe and nothing else
+  mute,      // answers nothing
   empty,     // answers the probe, then without headers
   garbage,   // bytes that are no headers
   broken,    // one header breaks a rule
@@ -213,6 +214,7 @@ class SyncWorld {
     EXPECT_FALSE(peer.dropped);
     const bool probe = request.hash.has_value();
     if (peer.manner == HeaderManner::stalling && !probe) return;
+    if (peer.manner == HeaderManner::mute) return;
     const auto come = [this, request, probe, manner = peer.manner] {
       if (manner == HeaderManner::failing && !probe) {
         sync->request_failed(now, request.peer, request.request);
