@@ -1,2 +1,3 @@
 find_package(GTest REQUIRED)
 beamline_fuzz(chain SOURCES chain_fuzz.cc ../chain/injection.cc DEPS beamline_chain GTest::gtest)
+beamline_fuzz(header_pipeline SOURCES header_pipeline_fuzz.cc ../chain/headers/events.cc DEPS beamline_chain GTest::gtest)

@@ -8,8 +8,6 @@ namespace {
 
 using namespace beamline::chain::testing;
 
-bool soak() { return std::getenv("BEAMLINE_LONG") != nullptr; }
-
 struct Scale {
   uint64_t headers = 0;
   size_t peers = 0;
@@ -19,7 +17,7 @@ struct Scale {
 Scale scale_of(uint64_t headers, size_t peers) {
   Scale scale{headers, peers, {}};
   scale.limits.full_sync_below = 0;
-  if (soak()) return scale;
+  if (at_size()) return scale;
   scale.limits.request_first = 48;
   scale.limits.request_max = 256;
   scale.limits.scratch_headers = 4096;
@@ -160,7 +158,7 @@ TEST(HeaderPipeline, ManyPeersStallsLiesReorgsPivotMovesAndCrashesAtSize) {
     for (const size_t peers : {size_t{10}, size_t{30}, size_t{100}}) {
       SCOPED_TRACE("replay: BEAMLINE_SEED=" + std::to_string(seed) + ", peers " +
                    std::to_string(peers));
-      Pipeline(seed * 1000 + peers, scale_of(soak() ? 1'000'000 : 15'000, peers)).run();
+      Pipeline(seed * 1000 + peers, scale_of(at_size() ? 1'000'000 : 15'000, peers)).run();
       if (HasFailure()) return;
     }
   }

@@ -127,7 +127,7 @@ TEST(StateDownload, ChoosesThePivotAnewWhenItIsTakenBack) {
 
 // Headers and state side by side take no longer than the longer of them, and five hundredths.
 TEST(StateDownload, ParallelTotalBesideTheSequentialPipeline) {
-  const bool soak = std::getenv("BEAMLINE_LONG") != nullptr;
+  const bool soak = at_size();
   const uint64_t length = soak ? 1'000'000 : kLength;
   for (const size_t peers : soak ? std::vector<size_t>{10, 30, 100} : std::vector<size_t>{kPeers}) {
     Timing alone;

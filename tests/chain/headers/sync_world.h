@@ -2,9 +2,11 @@
 // download that takes its batches at its own pace. Everything follows from the seed.
 #pragma once
 
+#include <cstdlib>
 #include <functional>
 #include <set>
 
+#include "base/poison.h"
 #include "chain/headers/header_log.h"
 #include "chain/headers/header_sync.h"
 #include "tests/chain/headers/headers.h"
@@ -12,6 +14,15 @@
 #include "tests/chain/headers/state_double.h"
 
 namespace beamline::chain::testing {
+
+// The long tier, a million headers; under a sanitizer they would take too long.
+inline bool at_size() {
+#ifdef BL_ASAN
+  return false;
+#else
+  return std::getenv("BEAMLINE_LONG") != nullptr;
+#endif
+}
 
 // Valid headers in a row from `parent` on.
 struct HeaderChain {
