@@ -8,6 +8,7 @@
 #include <benchmark/benchmark.h>
 
 #include "base/rng.h"
+#include "bench/allocations.h"
 #include "loop/ring.h"
 #include "rlpx/host.h"
 #include "rlpx/session.h"
@@ -77,12 +78,18 @@ void frames(benchmark::State& state, bool snappy, bool compressible) {
   const std::vector<uint8_t> payload = payload_of(size, compressible);
   Pair pair(snappy);
   const size_t batch = batch_of(size);
-  for (auto _ : state) {
+  const auto once = [&] {
     for (size_t i = 0; i < batch; ++i) {
       if (!pair.a->send(0, 3, payload, kNow)) state.SkipWithError("send");
     }
     if (pair.move(*pair.a, *pair.b) != batch * size) state.SkipWithError("lost");
-  }
+  };
+  once();  // makes the buffers, which stay
+  const uint64_t before = bench::allocations();
+  for (auto _ : state) once();
+  state.counters["allocations_per_frame"] =
+      static_cast<double>(bench::allocations() - before) /
+      static_cast<double>(state.iterations() * static_cast<int64_t>(batch));
   set_rates(state, batch, size);
 }
 
