@@ -169,6 +169,12 @@ void Router::verdict(MessageHandle handle, Verdict verdict, Now now) {
       return decide(slot, Outcome::ignored, now);
     case Verdict::reject:
       return decide(slot, Outcome::rejected, now);
+    case Verdict::forget:
+      --validating_;
+      ++stats_.forgotten;
+      seen_.forget(store_.at(slot).id);
+      store_.remove(slot);
+      return;
   }
 }
 

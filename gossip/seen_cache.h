@@ -20,36 +20,48 @@ class SeenCache {
 
   bool contains(const MessageId& id) const { return ids_.find(id) != ids_.kNone; }
   // REQUIRES: contains(id).
-  Outcome outcome(const MessageId& id) const { return static_cast<Outcome>(ids_.find(id)); }
+  Outcome outcome(const MessageId& id) const { return static_cast<Outcome>(ids_.find(id) & 3); }
 
   // True if it was not there; `evicted` counts ids that left before their time to make room.
   bool insert(const MessageId& id, Outcome outcome, MonoTime now, uint64_t& evicted) {
     if (contains(id)) return false;
     if (order_.size() >= capacity_) {
-      ids_.erase(order_.pop_front().id);
+      drop_oldest();
       ++evicted;
     }
-    order_.push_back({id, now + ttl_});
-    ids_.put(id, static_cast<uint32_t>(outcome));
+    times_ = (times_ + 1) & kTimes;
+    order_.push_back({id, times_, now + ttl_});
+    ids_.put(id, times_ << 2 | static_cast<uint32_t>(outcome));
     return true;
   }
   // Ids that are no longer there are passed over.
   void set_outcome(const MessageId& id, Outcome outcome) {
-    if (contains(id)) ids_.put(id, static_cast<uint32_t>(outcome));
+    const uint32_t value = ids_.find(id);
+    if (value != ids_.kNone) ids_.put(id, (value & ~3u) | static_cast<uint32_t>(outcome));
   }
+  // As if it had not been seen. (Its place in the order is free when its time comes.)
+  void forget(const MessageId& id) { ids_.erase(id); }
   // Forgets what is older than the time bound.
   void expire(MonoTime now) {
-    while (!order_.empty() && order_.front().expires <= now) ids_.erase(order_.pop_front().id);
+    while (!order_.empty() && order_.front().expires <= now) drop_oldest();
   }
   size_t size() const { return order_.size(); }
 
  private:
+  static constexpr uint32_t kTimes = (1u << 29) - 1;
   struct Entry {
     MessageId id;
+    uint32_t time = 0;  // of its insertion: an id that was forgotten may be here twice
     MonoTime expires;
   };
-  FlatTable<MessageId> ids_;  // to the outcome
+  void drop_oldest() {
+    const Entry oldest = order_.pop_front();
+    const uint32_t value = ids_.find(oldest.id);
+    if (value != ids_.kNone && value >> 2 == oldest.time) ids_.erase(oldest.id);
+  }
+  FlatTable<MessageId> ids_;  // to the insertion's time and the outcome
   Ring<Entry> order_;
+  uint32_t times_ = 0;
   Duration ttl_;
   size_t capacity_;
 };

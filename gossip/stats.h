@@ -21,6 +21,7 @@ struct Stats {
   uint64_t duplicates_by_bytes = 0;  // of them, recognised before decompression
   uint64_t accepted = 0;
   uint64_t ignored = 0;
+  uint64_t forgotten = 0;  // there was no room to judge them
   uint64_t rejected = 0;
   uint64_t stale_verdicts = 0;
   uint64_t validation_timeouts = 0;

@@ -25,6 +25,7 @@ enum class Verdict : uint8_t {
   accept,  // forwarded to the mesh
   ignore,  // not forwarded, nobody is charged
   reject,  // not forwarded, and everyone who sent it is charged (P4)
+  forget,  // we had no room to judge it: as if it had not come, so that the next copy is taken
 };
 
 // Names a message until its verdict. A stale one (answered, or timed out) is harmless.

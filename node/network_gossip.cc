@@ -70,9 +70,9 @@ void Network::on_gossip_message(gossip::Message&& message, Now now) {
     ++stats_.gossip_blocks;
     return;
   }
-  // It comes again: as the parent of a later block.
+  // It comes again: from another peer, or as the parent of a later block.
   ++stats_.gossip_dropped;
-  router_.verdict(message.handle, gossip::Verdict::ignore, now);
+  router_.verdict(message.handle, gossip::Verdict::forget, now);
 }
 
 // Frames go out whole and in order: what the stream did not take waits in front of the next one.

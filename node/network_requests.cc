@@ -355,7 +355,10 @@ void Network::execute(chain::Command&& command) {
     void operator()(chain::GossipVerdict&& c) {
       const gossip::MessageHandle handle{static_cast<uint32_t>(c.verdict >> 32),
                                          static_cast<uint32_t>(c.verdict)};
-      self.router_.verdict(handle, static_cast<gossip::Verdict>(c.result), now);
+      const bool no_room = c.reason == chain::GossipReason::no_room;
+      const auto verdict =
+          no_room ? gossip::Verdict::forget : static_cast<gossip::Verdict>(c.result);
+      self.router_.verdict(handle, verdict, now);
     }
     void operator()(chain::DisconnectPeer&& c) {
       const bool full = c.reason == chain::DisconnectReason::no_room;

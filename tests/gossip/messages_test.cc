@@ -70,6 +70,50 @@ TEST_F(MessagesTest, GatheredFrameIsForwardedWithoutAnotherCopy) {
   EXPECT_TRUE(equal(out, frame));
 }
 
+// The application had no room: another peer's copy is taken, judged and forwarded.
+TEST_F(MessagesTest, ForgottenForWantOfRoomIsTakenFromTheNextPeer) {
+  for (PeerIndex p = 1; p <= 3; ++p) join(p);
+  for (PeerIndex p = 1; p <= 3; ++p) drain(p);
+  block(1, "too many at once", Verdict::forget);
+  EXPECT_EQ(stats().forgotten, 1u);
+  EXPECT_EQ(router_->validating(), 0u);
+  EXPECT_TRUE(drain(2, Kind::message).empty());
+  EXPECT_EQ(router_->counters(1, blocks_).invalid, Fixed{});
+  give(2, block_frame("too many at once"));
+  const auto again = messages();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].from, 2u);
+  EXPECT_EQ(stats().duplicates, 0u);
+  router_->verdict(again[0].handle, Verdict::accept, now_);
+  EXPECT_EQ(drain(3, Kind::message).size(), 1u);
+  give(3, block_frame("too many at once"));
+  EXPECT_TRUE(messages().empty());
+  EXPECT_EQ(stats().duplicates, 1u);
+}
+
+// Offered by IHAVE it is asked for again; and it stays seen for its whole time from then on.
+TEST_F(MessagesTest, ForgottenIsAskedForAgainAndSeenAnewForItsWholeTime) {
+  Params params;
+  params.seen_ttl = seconds(100);
+  start(params);
+  for (PeerIndex p = 1; p <= 2; ++p) join(p);
+  const MessageId id = block(1, "again", Verdict::forget);
+  advance(seconds(60));
+  for (PeerIndex p = 1; p <= 2; ++p) drain(p);
+  give(2, encode_ihave(as_bytes(kBlocks), {&id, 1}));
+  const auto asked = drain(2, Kind::iwant);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].ids, std::vector{id});
+  give(2, block_frame("again"));
+  ASSERT_EQ(messages().size(), 1u);
+  advance(seconds(60));  // the first time is over, the second is not
+  give(1, block_frame("again"));
+  EXPECT_TRUE(messages().empty());
+  advance(seconds(60));
+  give(1, block_frame("again"));
+  EXPECT_EQ(messages().size(), 1u);
+}
+
 TEST_F(MessagesTest, IgnoreForwardsNothingAndChargesNobody) {
   join(1);
   join(2);

@@ -180,14 +180,14 @@ TEST_F(NodeBackpressure, AboveThreeQuartersTheNoisiestPeersAreNotReceivedFrom) {
   EXPECT_EQ(network().stats().gossip_dropped, 0u);
 }
 
-TEST_F(NodeBackpressure, GossipBlocksAreIgnoredAndCountedWhileTheCoreIsFull) {
+TEST_F(NodeBackpressure, GossipBlocksAreForgottenAndCountedWhileTheCoreIsFull) {
   start(true);
   world.run_for(seconds(3));
   core.room = false;
   maker.produce();
   world.run_for(kSlot * 5);
   EXPECT_EQ(network().stats().gossip_dropped, 5u);
-  EXPECT_EQ(network().router().stats().ignored, 5u);
+  EXPECT_EQ(network().router().stats().forgotten, 5u);
   EXPECT_EQ(network().router().validating(), 0u);
   core.room = true;
   world.run_for(kSlot * 5);
