@@ -15,6 +15,7 @@
 #include "node/identity.h"
 #include "node/node.h"
 #include "node/program_log.h"
+#include "node/rocks_store.h"
 #include "node/signal_stop.h"
 
 namespace beamline {
@@ -28,6 +29,7 @@ struct FollowOptions {
   std::vector<std::string> bootnodes;
   std::string listen;
   std::string identity;
+  std::string store;
   uint64_t seconds = 0;
   uint64_t network_threads = 1;
 };
@@ -116,6 +118,12 @@ void print_stats(const node::Node& node) {
       "received, %llu violations\n",
       number(chain.served_chunks), number(chain.served_requests), number(network.connected),
       number(network.goodbyes_received), number(network.violations));
+  if (chain.persists == 0 && chain.restored == 0) return;
+  std::printf(
+      "summary: store: %llu blocks restored, %llu turns of %llu acknowledged, %llu blocks served "
+      "from it\n",
+      number(chain.restored), number(chain.persisted), number(chain.persists),
+      number(chain.served_from_disk));
 }
 
 int run(const FollowOptions& options, node::NodeOptions node_options,
@@ -171,6 +179,7 @@ int follow_command(Arguments arguments) {
                "enr:... or enode://... to find peers of our fork through; may stand several times");
   parser.text("--listen", options.listen, "IP:PORT to accept peers on; port 0 picks one");
   parser.text("--identity", options.identity, "file with our key; made if it is not there");
+  parser.text("--store", options.store, "directory to keep the chain in; made if it is not there");
   parser.number("--for", options.seconds, 0, 1'000'000'000, "seconds to follow; 0: until stopped");
   parser.number("--network-threads", options.network_threads, 0, 1,
                 "0: the network shares the core's thread");
@@ -212,6 +221,12 @@ int follow_command(Arguments arguments) {
       if (!node) return kErrors.usage("--bootnode '" + text + "' " + node.error());
       discovery.bootnodes.push_back(std::move(*node));
     }
+  }
+  std::optional<node::RocksStore> store;
+  if (!options.store.empty()) {
+    if (!node_options.network_thread) return kErrors.usage("--store needs --network-threads 1");
+    store.emplace(node::RocksStoreOptions{.path = options.store});
+    node_options.store = &*store;
   }
   const ProgramLog log;
   try {

@@ -55,10 +55,17 @@ Status NetworkProgram::open(CorePort& core) {
 
 void NetworkProgram::on_message(NetworkMessage& message) {
   if (auto* command = std::get_if<chain::Command>(&message)) {
-    if (network_ != nullptr) network_->execute(std::move(*command));
+    if (network_ != nullptr) {
+      network_->execute(std::move(*command));
+    } else {
+      early_.push_back(std::move(*command));
+    }
   } else if (auto* start = std::get_if<NetworkStart>(&message)) {
     core_ = InboxCorePort::make(start->core, options_.core_link);
     const Status opened = core_ == nullptr ? local_error(Code::closed, "core") : open(*core_);
+    for (chain::Command& early : std::exchange(early_, {})) {
+      if (network_ != nullptr) network_->execute(std::move(early));
+    }
     say(*start->report, opened, network_ == nullptr ? Endpoint{} : network_->listening());
   } else if (auto* publish = std::get_if<NetworkPublish>(&message)) {
     if (network_ != nullptr) std::ignore = network_->add_own_block(publish->signed_block);

@@ -85,6 +85,9 @@ class NetworkProgram final : public ReactorProgram,
   std::unique_ptr<InboxCorePort> core_;
   std::unique_ptr<PeerFinder> finder_;
   std::unique_ptr<Network> network_;
+  // What the core said before the network was opened: the head that a store had. Few: without
+  // peers the chain says nothing else.
+  std::vector<chain::Command> early_;
   NetworkStats stats_;
   bool left_ = false;
 };
