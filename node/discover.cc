@@ -15,7 +15,7 @@
 #include "node/backend_option.h"
 #include "node/bootnode.h"
 #include "node/commands.h"
-#include "node/discovery_driver.h"
+#include "node/discover_program.h"
 #include "node/identity.h"
 #include "node/program_log.h"
 #include "node/signal_stop.h"
@@ -24,6 +24,8 @@
 namespace beamline {
 namespace {
 
+using node::DiscoverProgram;
+using node::DiscoverSeen;
 using node::TableSnapshot;
 
 struct DiscoverOptions {
@@ -33,101 +35,6 @@ struct DiscoverOptions {
   std::string svg;
   std::string nodes;
   uint64_t seconds = 0;
-};
-
-struct Counts {
-  size_t live = 0, main = 0, replacements = 0, pool = 0;
-  bool operator==(const Counts&) const = default;
-};
-// The node database as bytes, to be written.
-struct Nodes {
-  std::vector<uint8_t> bytes;
-};
-using Seen = std::variant<Counts, std::unique_ptr<TableSnapshot>, Nodes>;
-
-constexpr Duration kCountInterval = seconds(1);
-constexpr int kSnapshotEvery = 5;  // counts
-constexpr int kNodesEvery = 30;
-
-// On discovery's thread.
-class DiscoverProgram final : public ReactorProgram, private discovery::Observer {
- public:
-  // `nodes`: the database of an earlier run, or empty.
-  DiscoverProgram(const Endpoint& listen, std::vector<discovery::NodeRecord> bootnodes,
-                  std::vector<uint8_t> nodes, const secp256k1::SecretKey& key, Rng rng,
-                  Inbox<Seen>::Producer producer)
-      : listen_(listen),
-        bootnodes_(std::move(bootnodes)),
-        kept_(std::move(nodes)),
-        key_(key),
-        rng_(std::move(rng)),
-        producer_(std::move(producer)),
-        timer_([](Timer& timer) { static_cast<DiscoverProgram*>(timer.owner)->tell(); }, this) {}
-
-  Status on_start(Reactor& reactor) override {
-    reactor_ = &reactor;
-    discovery::ServiceConfig config;
-    auto driver = node::DiscoveryDriver::open(reactor, key_, listen_, config, *this, rng_.fork());
-    if (!driver) return std::unexpected(driver.error());
-    driver_ = std::move(*driver);
-    enode = driver_->service().enode();
-    enr = driver_->service().record().to_text();
-    for (const auto& node : bootnodes_) {
-      // Refused is what the command has checked, and more than the service keeps: counted there.
-      static_cast<void>(driver_->service().add_bootnode(node, reactor.now()));
-    }
-    if (!kept_.empty()) {
-      kept_read = driver_->service().contacts().db.decode(kept_, reactor.now());
-      driver_->service().add_seeds(reactor.now());
-    }
-    driver_->pump();
-    reactor.arm_in(timer_, kCountInterval);
-    return {};
-  }
-  void on_stop(Reactor& reactor) override {
-    reactor.disarm(timer_);
-    if (driver_ == nullptr) return;
-    last = node::snapshot_of(driver_->service());
-    last_nodes = driver_->service().contacts().db.encode();
-    datagrams_in = driver_->udp_stats().received;
-    datagrams_out = driver_->udp_stats().sent;
-    driver_.reset();
-  }
-
-  // For the other thread: the first three after start(), the rest after stop().
-  std::string enode, enr;
-  Status kept_read;
-  TableSnapshot last;
-  std::vector<uint8_t> last_nodes;
-  uint64_t datagrams_in = 0, datagrams_out = 0;
-
- private:
-  void tell() {
-    const auto& contacts = driver_->service().contacts();
-    // A full queue drops it: the next second has another.
-    static_cast<void>(
-        producer_.try_push(0, Counts{contacts.table.live_size(), contacts.table.main_size(),
-                                     contacts.table.replacement_size(), contacts.pool.size()}));
-    if (++told_ % kSnapshotEvery == 0) {
-      static_cast<void>(producer_.try_push(
-          0, std::make_unique<TableSnapshot>(node::snapshot_of(driver_->service()))));
-    }
-    if (told_ % kNodesEvery == 0) {
-      static_cast<void>(producer_.try_push(0, Nodes{driver_->service().contacts().db.encode()}));
-    }
-    reactor_->arm_in(timer_, kCountInterval);
-  }
-
-  const Endpoint listen_;
-  const std::vector<discovery::NodeRecord> bootnodes_;
-  const std::vector<uint8_t> kept_;
-  const secp256k1::SecretKey& key_;
-  Rng rng_;
-  Inbox<Seen>::Producer producer_;
-  Reactor* reactor_ = nullptr;
-  Timer timer_;
-  std::unique_ptr<node::DiscoveryDriver> driver_;
-  int told_ = 0;
 };
 
 // The whole picture at once: who looks at the file never sees half of one.
@@ -141,12 +48,12 @@ bool write_svg(const std::string& path, const TableSnapshot& snapshot) {
   return std::rename(fresh.c_str(), path.c_str()) == 0;
 }
 
-class Printer final : public InboxReceiver<Seen> {
+class Printer final : public InboxReceiver<DiscoverSeen> {
  public:
   Printer(const std::string& svg, const std::string& nodes) : svg_(svg), nodes_(nodes) {}
-  void on_message(Seen& seen) override {
-    if (const auto* counts = std::get_if<Counts>(&seen)) return print(*counts);
-    if (const auto* nodes = std::get_if<Nodes>(&seen)) {
+  void on_message(DiscoverSeen& seen) override {
+    if (const auto* counts = std::get_if<node::DiscoverCounts>(&seen)) return print(*counts);
+    if (const auto* nodes = std::get_if<node::DiscoverNodes>(&seen)) {
       if (!nodes_.empty()) static_cast<void>(discovery::write_node_db(nodes_, nodes->bytes));
       return;
     }
@@ -155,7 +62,7 @@ class Printer final : public InboxReceiver<Seen> {
   }
 
  private:
-  void print(const Counts& counts) {
+  void print(const node::DiscoverCounts& counts) {
     if (last_ == counts) return;
     last_ = counts;
     std::printf("live %zu main %zu replacements %zu pool %zu\n", counts.live, counts.main,
@@ -164,7 +71,7 @@ class Printer final : public InboxReceiver<Seen> {
   }
   const std::string& svg_;
   const std::string& nodes_;
-  std::optional<Counts> last_;
+  std::optional<node::DiscoverCounts> last_;
 };
 
 constexpr CommandErrors kErrors("discover");
@@ -208,7 +115,7 @@ int run(const DiscoverOptions& options, const Endpoint& listen,
   Printer printer(options.svg, options.nodes);
   std::optional<DiscoverProgram> program;
   {
-    InboxPort<Seen> port(*reactor, printer);
+    InboxPort<DiscoverSeen> port(*reactor, printer);
     const std::array<InboxClass, 1> classes = {InboxClass{.nodes = 64}};
     program.emplace(listen, std::move(bootnodes), std::move(nodes), key, std::move(rng),
                     std::move(*port.gate().make_producer(classes)));

@@ -1,6 +1,7 @@
 // The connection pool: what users of it care about, and a model under random operations.
 #include "discovery/pool.h"
 
+#include <ctime>
 #include <deque>
 #include <map>
 #include <set>
@@ -93,6 +94,32 @@ TEST_F(PoolTest, ARandomEligibleCandidateIsPickedNotTheNewestNorTheSameEachCycle
     EXPECT_GE(count, 2u);
     EXPECT_LE(count, 45u);
   }
+}
+
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// The reference moves all entries to remove the oldest: a hundred times the work in a pool that is
+// a hundred times larger.
+TEST_F(PoolTest, RemovingTheOldestCostsTheSameInALargePool) {
+  const auto cost = [&](size_t capacity) {
+    Pool pool(PoolConfig{.capacity = capacity}, rng_);
+    uint32_t network = 0;
+    const auto insert = [&](size_t count) {
+      for (size_t i = 0; i < count; ++i) pool.insert(node(random_id(rng_), address(network++)));
+    };
+    insert(capacity);
+    const double before = cpu_seconds();
+    insert(10'000);
+    EXPECT_EQ(pool.stats().displaced, 10'000u);
+    EXPECT_EQ(pool.size(), capacity);
+    return cpu_seconds() - before;
+  };
+  const double small = cost(1000);
+  EXPECT_LT(cost(100'000), 25 * small) << "of " << small << " s";
 }
 
 TEST_F(PoolTest, NoPermanentBlacklist) {

@@ -225,6 +225,17 @@ TEST_F(TableTest, APingWithoutAnOutcomeCountsAsFailed) {
   EXPECT_EQ(table_.stats().pings_failed, 1u);
 }
 
+// Mana: an expired pong was dropped, and the candidate that waited for it was not inserted.
+TEST_F(TableTest, AnExpiredPongInsertsTheCandidateThatWaitedForIt) {
+  const auto nodes = fill(17);
+  ASSERT_EQ(table_.poll_ping(at(clock_), rng_)->record.id, nodes[0].id);
+  EXPECT_TRUE(table_.find(nodes[16].id)->replacement);
+  table_.tick(at(clock_ + seconds(11)));  // no outcome of the ping ever came
+  EXPECT_EQ(table_.find(nodes[0].id), nullptr);
+  EXPECT_FALSE(table_.find(nodes[16].id)->replacement);
+  EXPECT_EQ(main_list().back(), nodes[16].id);
+}
+
 // ethrex: promotion did not look whether the replacement lives.
 TEST_F(TableTest, PromotionTakesLiveReplacementsOnlyAndChecksThemSoon) {
   const auto nodes = fill(18);
@@ -440,6 +451,28 @@ TEST_F(TableTest, ClosestAreSortedByXorNotByPrefix) {
       EXPECT_TRUE(closer(target, out[k - 1]->record.id, out[k]->record.id));
     }
   }
+}
+
+// The reference scans the whole table and copies it.
+TEST_F(TableTest, ClosestLooksAtAFewBucketsNotAtTheWholeTable) {
+  for (unsigned bucket = 100; bucket < kBuckets; ++bucket) {
+    for (int i = 0; i < 16; ++i) table_.contact_proven(fresh(bucket), at({}));
+  }
+  ASSERT_EQ(table_.size(), 156u * 16);
+  size_t most = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const auto bucket = static_cast<unsigned>(rng_.below(256));
+    const NodeId target = random_id_in_bucket(self_, bucket, rng_);
+    size_t looked = 0;
+    std::array<const Contact*, 16> out;
+    const auto count = table_.closest_if(target, Reach::all, out, [&](const Contact&) {
+      ++looked;
+      return true;
+    });
+    ASSERT_EQ(count, 16u);
+    most = std::max(most, looked);
+  }
+  EXPECT_LE(most, 32u);
 }
 
 TEST_F(TableTest, DialChoiceOffersReplacements) {
