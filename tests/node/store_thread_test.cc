@@ -17,7 +17,11 @@ class RefusingStore final : public chain::Store {
  public:
   Result<chain::Recovered> open(const chain::StoreAnchor& anchor) override {
     ++opened;
-    return disk.open(anchor);
+    auto found = disk.open(anchor);
+    if (found && strip) {
+      for (chain::StoredBlock& stored : found->blocks) stored.block.signed_bytes = {};
+    }
+    return found;
   }
   Status apply(const chain::Persist& persist) override {
     on_core = on_core || std::this_thread::get_id() == core.load();
@@ -31,6 +35,7 @@ class RefusingStore final : public chain::Store {
   Result<std::optional<SharedBytes>> state(const Root& block) override { return disk.state(block); }
   Result<std::optional<Root>> canonical(Slot slot) override { return disk.canonical(slot); }
   Result<std::optional<chain::ReadBlock>> block(const Root& root) override {
+    on_core = on_core || std::this_thread::get_id() == core.load();
     return disk.block(root);
   }
   Result<std::vector<std::pair<Slot, Root>>> canonical_range(Slot from, Slot end,
@@ -39,6 +44,7 @@ class RefusingStore final : public chain::Store {
   }
 
   chain::SimStore disk;
+  bool strip = false;  // bodies stay on the disk
   std::atomic<int> refusals{0}, refused{0}, opened{0};
   std::atomic<bool> on_core{false};
   std::atomic<std::thread::id> core;
@@ -123,6 +129,46 @@ TEST(StoreThread, StopsWhileTheStoreRefusesAndKeepsWhatWasAcknowledged) {
   const auto found = store.open(make_genesis());
   ASSERT_TRUE(found);
   EXPECT_EQ(found->head.root, blocks[9].root);
+}
+
+TEST(StoreThread, ReadsWhatPeersAskForAndFailsTheReadsWhileTheStoreRefuses) {
+  RefusingStore store;
+  const auto blocks = make_chain(make_genesis().root, 1, 40);
+  {
+    CoreThread core({.snapshot_interval = {}}, nullptr, {}, &store);
+    ASSERT_TRUE(core.start());
+    core.push_all(gossip_of(blocks));
+    core.wait_for([&] { return all_acknowledged(core.snapshots(), 40); });
+    core.stop();
+  }
+  store.strip = true;
+  CoreThread core({.snapshot_interval = {}}, nullptr, {}, &store);
+  ASSERT_TRUE(core.start());
+  store.core = core.core_thread;
+  const auto stat = [&](uint64_t chain::Stats::* which) {
+    const auto seen = core.snapshots().acquire();
+    return seen ? seen->stats.*which : 0;
+  };
+  const auto ask = [&](chain::ServeId serve) {
+    std::vector<Root> roots;
+    for (size_t i = 0; i < 10; ++i) roots.push_back(blocks[i].root);
+    core.push_all({chain::IncomingByRoot{kPeer, serve, std::move(roots)}});
+  };
+  core.push_all({chain::PeerUp{kPeer}});
+  ask(1);
+  core.wait_for([&] { return stat(&chain::Stats::served_from_disk) == 10; });
+  store.refusals = 1'000'000;
+  core.push_all({chain::GossipBlock{kPeer, 1, make_block(blocks.back().root, 41)}});
+  core.wait_for([&] { return store.refused > 1; });
+  ask(2);
+  core.wait_for([&] { return stat(&chain::Stats::reads_failed) == 1; });
+  store.refusals = 0;
+  core.wait_for([&] { return all_acknowledged(core.snapshots(), 41); });
+  ask(3);
+  core.wait_for([&] { return stat(&chain::Stats::served_from_disk) == 20; });
+  core.stop();
+  EXPECT_EQ(core.store_stats.reads, 2u);
+  EXPECT_FALSE(store.on_core);
 }
 
 }  // namespace
