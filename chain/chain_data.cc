@@ -88,12 +88,21 @@ void Chain::on(const Now& now, SidecarReceived&& event) {
   request->bytes += event.bytes.size();
   ++stats_.data_received;
   commands_.push(ImportData{event.peer, event.block_root, event.index, std::move(event.bytes)});
-  if (missing.empty()) data_arrived(*block);
+  if (!missing.empty()) return;
+  request->settle(event.block_root);
+  data_arrived(*block);
 }
 
-void Chain::on(const Now&, DataAvailable&& event) {
+void Chain::on(const Now& now, DataAvailable&& event) {
   CachedBlock* block = cache_.find(event.block_root);
-  if (block != nullptr && block->state == State::data) data_arrived(*block);
+  if (block == nullptr || block->state != State::data) return;
+  data_arrived(*block);
+  // What is on its way comes too late. If the client finds that something is missing still, that is
+  // not asked for twice at once.
+  Request* request = requests_.owing_data(event.block_root);
+  if (request == nullptr) return;
+  request->settle(event.block_root);
+  if (request->all_came()) abort_request(now, request->id, {});
 }
 
 // The client is asked again, and may find that something is missing still.

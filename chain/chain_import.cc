@@ -251,7 +251,8 @@ void Chain::on(const Now& now, ImportVerdict&& event) {
       reject_block(root, GossipReason::invalid_block);
       return;
     case Verdict::data_missing:
-      if (!event.missing.empty()) {
+      // (What became final meanwhile may have left its branch behind: nothing is fetched for that.)
+      if (!event.missing.empty() && fork_choice_->contains(block->block.parent_root)) {
         want_data(now, *block, std::move(event.missing));
         return;
       }

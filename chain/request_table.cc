@@ -94,6 +94,24 @@ Request* RequestTable::find(RequestId id) {
   return it == requests_.end() ? nullptr : &it->second;
 }
 
+void Request::settle(const Root& root) {
+  for (Owed& one : owed) one.came = one.came || one.root == root;
+}
+
+bool Request::all_came() const {
+  return std::all_of(owed.begin(), owed.end(), [](const Owed& one) { return one.came; });
+}
+
+Request* RequestTable::owing_data(const Root& root) {
+  for (auto& [id, request] : requests_) {
+    if (request.kind != Request::Kind::data) continue;
+    for (const Request::Owed& one : request.owed) {
+      if (one.root == root && !one.came) return &request;
+    }
+  }
+  return nullptr;
+}
+
 const Request* RequestTable::owing(const Root& root) const {
   for (const auto& [id, request] : requests_) {
     if (request.kind != Request::Kind::by_root) continue;

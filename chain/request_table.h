@@ -25,7 +25,8 @@ struct Request {
   uint32_t received = 0;  // chunks that passed the checks
   uint64_t bytes = 0;
 
-  // by_root: sorted; what came is marked. data: one for each block.
+  // by_root: sorted; what came is marked. data: one for each block, marked when all of its came, or
+  // are not waited for any more.
   struct Owed {
     Root root;
     bool came = false;
@@ -52,6 +53,9 @@ struct Request {
 
   // Holds a chunk against the request. Nothing: it is in order, and noted as received.
   std::optional<Conduct> take(const BlockInfo& block);
+  // Data: nothing more of this block is waited for.
+  void settle(const Root& root);
+  bool all_came() const;
 };
 
 class RequestTable {
@@ -66,6 +70,8 @@ class RequestTable {
   Request* find(RequestId id);
   // The request by root that still has to bring it; null if there is none.
   const Request* owing(const Root& root) const;
+  // The same of its blobs or columns.
+  Request* owing_data(const Root& root);
   // Live: the progress deadline starts anew.
   void progress(Request& request, MonoTime now);
   // Takes it out.

@@ -135,6 +135,68 @@ TEST(Data, DataThatCameInAnotherWayEndsTheWait) {
   EXPECT_EQ(bench.chain.stats().charges, 0u);
 }
 
+// The client looked for it by itself, and still something is missing: what is on its way already is
+// taken back first.
+TEST(Data, DataThatCameInAnotherWayIsNotAskedForTwiceAtOnce) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {0, 1});
+  const auto first = bench.said<RequestData>();
+  ASSERT_EQ(first.size(), 1u);
+  bench.give(DataAvailable{bench.block.root});
+  bench.turn();
+  ASSERT_EQ(bench.said<CancelRequest>().size(), 1u);
+  EXPECT_EQ(bench.said<CancelRequest>()[0].request, first[0].request);
+  bench.answer(Verdict::data_missing, {1});
+  ASSERT_EQ(bench.said<RequestData>().size(), 1u);
+  EXPECT_EQ(bench.chain.requests().data(), 1u);
+  EXPECT_EQ(bench.chain.stats().charges, 0u);
+}
+
+// Forgets one block, as a policy does with what conflicts with a new finalised checkpoint.
+class Forgetful final : public ForkChoice {
+ public:
+  void on_tick(WallTime) override {}
+  Status on_block(const Block& block) override { return all_.on_block(block); }
+  Head head() override { return all_.head(); }
+  Checkpoint justified() const override { return all_.justified(); }
+  Checkpoint finalized() const override { return all_.finalized(); }
+  bool contains(const Root& root) const override { return root != forgotten; }
+  Root forgotten;
+
+ private:
+  HighestSlot all_{make_genesis()};
+};
+
+TEST(Data, ABlockWhoseBranchWasPrunedWhileItWasVerifiedFetchesNoData) {
+  auto policy = std::make_unique<Forgetful>();
+  Forgetful& forgetful = *policy;
+  Chain chain(DataBench::config(), nullptr, std::move(policy));
+  const Now now{MonoTime{1'000'000'000}, WallTime::from_unix(100)};
+  const auto turn = [&] {
+    std::vector<Command> said;
+    chain.end_of_turn(now);
+    while (auto command = chain.poll_command()) said.push_back(std::move(*command));
+    return said;
+  };
+  ASSERT_TRUE(chain.handle(now, PeerUp{kPeerA}));
+  const BlockInfo block = make_block(make_genesis().root, 1);
+  ASSERT_TRUE(chain.handle(now, GossipBlock{kPeerA, 1, block}));
+  turn();
+  ASSERT_EQ(chain.imports_in_flight(), 1u);
+  forgetful.forgotten = make_genesis().root;
+  ASSERT_TRUE(chain.handle(now, ImportVerdict{1, Verdict::data_missing, {0, 1}}));
+  for (const Command& command : turn()) {
+    EXPECT_FALSE(std::holds_alternative<RequestData>(command));
+  }
+  EXPECT_EQ(chain.pending().size(), 0u);
+  // It goes when its turn comes again.
+  const Now later{now.mono + seconds(1), now.wall + seconds(1)};
+  ASSERT_TRUE(chain.handle(later, Tick{}));
+  chain.end_of_turn(later);
+  EXPECT_TRUE(chain.idle());
+  EXPECT_EQ(chain.stats().dropped_final, 1u);
+}
+
 TEST(Data, WhatTheClientAsksForIsBounded) {
   DataBench bench;
   bench.answer(Verdict::data_missing, {3, 3});
