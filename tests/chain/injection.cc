@@ -9,6 +9,9 @@ namespace {
 
 constexpr uint32_t kPeers = 6;
 constexpr size_t kMostBlocks = 400;
+constexpr size_t kMostBeaconBlocks = 64;  // the model walks them all for each block of them
+constexpr uint32_t kValidators = 4;
+constexpr uint64_t kSlotsPerEpoch = 4;
 
 }  // namespace
 
@@ -19,6 +22,10 @@ Injection::Tally& Injection::Tally::operator+=(const Tally& more) {
   verdicts += more.verdicts;
   crashes += more.crashes;
   reorgs += more.reorgs;
+  sidecars += more.sidecars;
+  votes += more.votes;
+  applied += more.applied;
+  finalized += more.finalized;
   return *this;
 }
 
@@ -40,14 +47,34 @@ ChainConfig Injection::config() const {
   config.limits.depth = 32;
   config.limits.invalid_blocks = 16;
   config.limits.commands = 1024;
+  config.limits.data_per_block = 8;
+  config.limits.data_per_request = 6;
+  config.limits.votes_waiting = 16;
+  config.limits.votes_pending = 16;
+  config.limits.votes_pending_slots = 12;
+  config.limits.votes_in_verification = 4;
+  config.limits.votes_per_turn = 3;
   return config;
 }
 
-Injection::Injection(Bytes steps) : steps_(steps), rng_(steps.size()) {
+Injection::Injection(Bytes steps, Policy policy)
+    : policy_(policy), book_(kValidators, kSlotsPerEpoch), steps_(steps), rng_(steps.size()) {
   made_.push_back({anchor_, true});
   by_root_[anchor_.root] = 0;
   BL_CHECK(store_.open(anchor_));
-  chain_.emplace(config());
+  chain_.emplace(config(), nullptr, make_policy());
+}
+
+std::unique_ptr<ForkChoice> Injection::make_policy() {
+  if (policy_ == Policy::highest_slot) return nullptr;
+  BeaconConfig beacon;
+  beacon.slot_duration = config().slot_duration;
+  beacon.slots_per_epoch = kSlotsPerEpoch;
+  beacon.max_validators = kValidators;
+  auto made = std::make_unique<WitnessedBeacon>(
+      beacon, BeaconForkChoice::Anchor{anchor_.root, 0, 0, Execution::none, {}});
+  witness_ = made.get();
+  return made;
 }
 
 uint8_t Injection::byte() { return at_ < steps_.size() ? steps_[at_++] : uint8_t{0}; }
@@ -63,13 +90,22 @@ void Injection::run() {
 // ---- The world
 
 const BlockInfo& Injection::make(bool valid) {
-  if (made_.size() >= kMostBlocks) return any_block();
+  const bool beacon = policy_ == Policy::beacon;
+  if (made_.size() >= (beacon ? kMostBeaconBlocks : kMostBlocks)) return any_block();
   // Mostly on one of the newest.
   const size_t back = byte() % std::min<size_t>(made_.size(), 8);
   const Made& parent = made_[made_.size() - 1 - back];
   const Slot slot = parent.block.slot + 1 + byte() % 3;
   ++salt_;
-  const BlockInfo block = make_block(parent.block.root, slot, salt_, 60 + salt_ % 5 * 100);
+  BlockInfo block;
+  if (beacon) {
+    // Often enough that epochs become final.
+    const bool all = byte() % 4 != 0;
+    for (ValidatorIndex i = 0; all && i < kValidators; ++i) cast(parent.block, i);
+    block = book_.make(parent.block.root, slot, salt_, pool_, valid).block;
+  } else {
+    block = make_block(parent.block.root, slot, salt_, 60 + salt_ % 5 * 100);
+  }
   by_root_[block.root] = made_.size();
   made_.push_back({block, valid && parent.valid});
   return made_.back().block;
@@ -118,7 +154,10 @@ BlockInfo Injection::best() const {
   for (const Made& made : made_) {
     const bool higher =
         std::pair(made.block.slot, made.block.root) > std::pair(best->block.slot, best->block.root);
-    if (made.valid && higher) best = &made;
+    if (!made.valid || !higher) continue;
+    // Beside what is final nothing is imported.
+    const bool final_here = policy_ == Policy::highest_slot || builds_on_final(made.block.root);
+    if (final_here) best = &made;
   }
   return best->block;
 }
@@ -126,6 +165,7 @@ BlockInfo Injection::best() const {
 // ---- Steps
 
 void Injection::step(uint8_t what) {
+  if (policy_ == Policy::beacon && what % 4 == 0) return step_of_votes(what / 4);
   const uint8_t kind = what % 32;
   if (kind < 12) return step_of_peers(kind);
   if (kind < 22) return step_of_requests(kind);
@@ -197,6 +237,7 @@ void Injection::step_of_requests(uint8_t what) {
     case 13:
     case 14:
     case 15: {  // what was asked for, in order
+      if (send_sidecar(id, *open)) return;
       if (open->next >= open->roots.size()) break;
       const Root root = open->roots[open->next++];
       const auto it = by_root_.find(root);
@@ -207,6 +248,10 @@ void Injection::step_of_requests(uint8_t what) {
     case 16:
       return give(ChunkReceived{peer, id, any_block()});
     case 17: {
+      if (!open->data.empty()) {  // one that nobody asked for
+        const auto [root, index] = open->data[byte() % open->data.size()];
+        return give(SidecarReceived{peer, id, root, index + byte() % 8, anchor_.signed_bytes});
+      }
       if (open->roots.empty()) return;
       const auto it = by_root_.find(open->roots[byte() % open->roots.size()]);
       if (it == by_root_.end() || it->second == 0) return;
@@ -231,23 +276,8 @@ void Injection::step_of_requests(uint8_t what) {
 
 void Injection::step_of_clocks(uint8_t what) {
   switch (what) {
-    case 22: {  // a worker is done, with any of its jobs
-      if (imports_.empty()) return turn();
-      const auto it = std::next(imports_.begin(), byte() % static_cast<int>(imports_.size()));
-      const auto [id, block] = *it;
-      imports_.erase(it);
-      ImportVerdict verdict;
-      verdict.import = id;
-      const bool made = by_root_.contains(block.root);
-      const uint8_t mood = byte() % 8;
-      if (mood == 0) verdict.verdict = Verdict::try_again;
-      if (mood == 1) verdict.verdict = Verdict::data_missing;
-      if (mood > 1 && block.signed_bytes.bytes()[32] == 0) verdict.verdict = Verdict::invalid_bytes;
-      if (mood > 1 && made && !made_[by_root_[block.root]].valid) {
-        verdict.verdict = Verdict::invalid_block;
-      }
-      return give(std::move(verdict));
-    }
+    case 22:
+      return step_of_workers();
     case 23: {  // time passes, up to the next deadline or beyond
       Duration passes = milliseconds(byte() * 40);
       const MonoTime next = chain_->poll_timeout();
@@ -277,13 +307,15 @@ void Injection::step_of_clocks(uint8_t what) {
     case 27:
       return give(OwnBlock{make(true)});
     case 28:  // of nobody, of nothing
+      give(DataAvailable{any_block().root});
+      give(VoteVerdict{1'000'000u + byte(), Verdict::valid, {}});
       give(ImportVerdict{1'000'000u + byte(), Verdict::valid, {}, {}, {}});
       give(ChunkReceived{{byte(), byte()}, 5'000'000, any_block()});
       return give(RequestEnded{any_peer(), 5'000'000});
     case 29:
       return acknowledge();
     case 30:
-      if (byte() % 4 == 0) return crash();
+      if (policy_ == Policy::highest_slot && byte() % 4 == 0) return crash();
       return turn();
     default:
       return turn();
@@ -303,10 +335,7 @@ void Injection::turn() {
     BL_CHECK(store_.apply(persist));
     written_.push_back(std::move(persist));
   }
-  // The head is that of all that was imported: the highest slot, and of these the larger root.
-  std::pair<Slot, Root> head{anchor_.slot, anchor_.root};
-  if (!imported_.empty()) head = std::max(head, *imported_.rbegin());
-  BL_CHECK(chain_->head().root == head.second);
+  check_head();
   // What a range should bring is in one.
   for (const auto& [root, wanted] : chain_->pending().roots()) {
     BL_CHECK(wanted.state != PendingRoot::State::by_range || chain_->range().active());
@@ -314,6 +343,19 @@ void Injection::turn() {
   // Every request that is open here is open there, and no other.
   BL_CHECK(chain_->requests().size() == open_.size());
   for (const auto& [id, open] : open_) BL_CHECK(chain_->requests().all().contains(id));
+}
+
+// That of all that was imported.
+void Injection::check_head() {
+  if (witness_ != nullptr) {
+    BL_CHECK(chain_->head().root == witness_->spec_head());
+    for (const auto& [slot, root] : imported_) BL_CHECK(witness_->spec_has(root));
+    return;
+  }
+  // The highest slot, and of these the larger root.
+  std::pair<Slot, Root> head{anchor_.slot, anchor_.root};
+  if (!imported_.empty()) head = std::max(head, *imported_.rbegin());
+  BL_CHECK(chain_->head().root == head.second);
 }
 
 void Injection::carry_out(const Command& command) {
@@ -326,16 +368,26 @@ void Injection::carry_out(const Command& command) {
     // What is here is not asked for.
     for (const Root& root : roots) BL_CHECK(!chain_->tree().contains(root));
     for (const Root& root : roots) BL_CHECK(!chain_->cache().contains(root));
-    open_[by_root->request] = {by_root->peer, false, by_root->roots, 0, 0, 0};
+    open_[by_root->request] = {by_root->peer, false, by_root->roots, 0, 0, 0, {}};
   } else if (const auto* range = std::get_if<RequestByRange>(&command)) {
     ++tally_.requests;
     BL_CHECK(range->count > 0 && up_.contains(range->peer));
-    Open open{range->peer, true, {}, range->start_slot, range->count, 0};
+    Open open{range->peer, true, {}, range->start_slot, range->count, 0, {}};
     for (const Root& root : chain_of(best().root)) {
       const Slot slot = made_[by_root_[root]].block.slot;
       if (slot >= open.start && slot - open.start < open.count) open.roots.push_back(root);
     }
     open_[range->request] = std::move(open);
+  } else if (const auto* data = std::get_if<RequestData>(&command)) {
+    ++tally_.requests;
+    open_data(*data);
+  } else if (std::get_if<ImportData>(&command) != nullptr) {
+    ++tally_.sidecars;
+  } else if (const auto* vote = std::get_if<VerifyVote>(&command)) {
+    BL_CHECK(verifying_.size() < chain_->limits().votes_in_verification);
+    BL_CHECK(verifying_.emplace(vote->id, vote->vote).second);
+  } else if (std::get_if<FinalizedChanged>(&command) != nullptr) {
+    ++tally_.finalized;
   } else if (const auto* cancel = std::get_if<CancelRequest>(&command)) {
     open_.erase(cancel->request);
   } else if (const auto* verdict = std::get_if<GossipVerdict>(&command)) {
@@ -348,7 +400,10 @@ void Injection::carry_out(const Command& command) {
     // Only what is valid, once, and after its parent.
     const auto made = by_root_.find(imported->root);
     BL_CHECK(made == by_root_.end() || made_[made->second].valid);
-    BL_CHECK(chain_->tree().contains(imported->parent_root));
+    const auto parent = by_root_.find(imported->parent_root);
+    BL_CHECK(parent != by_root_.end());
+    const std::pair<Slot, Root> before{made_[parent->second].block.slot, imported->parent_root};
+    BL_CHECK(imported->parent_root == anchor_.root || imported_.contains(before));
     BL_CHECK(imported_.emplace(imported->slot, imported->root).second);
   } else if (const auto* head = std::get_if<HeadChanged>(&command)) {
     if (head->reorg) ++tally_.reorgs;
@@ -379,21 +434,36 @@ void Injection::check_roots() {
   for (const auto& [root, cached] : chain_->cache().blocks()) {
     const Root& parent = cached.block.parent_root;
     const bool known = chain_->tree().contains(parent) || chain_->cache().contains(parent);
-    BL_CHECK(known || chain_->pending().find(parent) != nullptr);
+    // Its parent was imported, and may have been forgotten since: it goes when it comes back.
+    const bool with_client = cached.state == CachedBlock::State::importing ||
+                             cached.state == CachedBlock::State::delayed;
+    BL_CHECK(known || with_client || chain_->pending().find(parent) != nullptr);
   }
   std::map<Root, uint32_t> in_flight;
+  std::set<Root> data_in_flight;
   std::set<std::pair<RequestId, Root>> owed;
   for (const auto& [id, request] : chain_->requests().all()) {
     const Peer* peer = chain_->peers().find(request.peer);
     BL_CHECK(peer != nullptr && peer->in_flight <= chain_->limits().requests_per_peer);
     for (const Request::Owed& root : request.owed) {
       owed.emplace(id, root.root);
-      if (!root.came) BL_CHECK(++in_flight[root.root] == 1);
+      if (request.kind == Request::Kind::data) {
+        BL_CHECK(root.came || data_in_flight.insert(root.root).second);
+      } else if (!root.came) {
+        BL_CHECK(++in_flight[root.root] == 1);
+      }
     }
   }
   for (const auto& [root, wanted] : chain_->pending().roots()) {
-    BL_CHECK(!chain_->tree().contains(root) && !chain_->cache().contains(root));
     const bool flies = wanted.state == PendingRoot::State::in_flight;
+    if (wanted.wanted_as == WantedAs::data) {
+      const CachedBlock* cached = chain_->cache().find(root);
+      BL_CHECK(cached != nullptr && cached->state == CachedBlock::State::data);
+      BL_CHECK(!cached->missing.empty() && wanted.state != PendingRoot::State::by_range);
+      BL_CHECK(!flies || owed.contains({wanted.request, root}));
+      continue;
+    }
+    BL_CHECK(!chain_->tree().contains(root) && !chain_->cache().contains(root));
     // (What came and found no room flies until its answer ends.)
     BL_CHECK(flies ? owed.contains({wanted.request, root}) : !in_flight.contains(root));
   }
@@ -443,28 +513,24 @@ bool Injection::serve_all() {
   bool any = false;
   for (const auto& [id, block] : std::exchange(imports_, {})) {
     any = true;
-    ImportVerdict verdict;
-    verdict.import = id;
-    const auto made = by_root_.find(block.root);
-    if (made != by_root_.end() && !made_[made->second].valid) {
-      verdict.verdict = Verdict::invalid_block;
-    }
-    if (block.signed_bytes.bytes()[32] == 0) verdict.verdict = Verdict::invalid_bytes;
-    give(std::move(verdict));
+    give(verdict_of(id, block));
   }
-  for (const auto& [id, open] : std::exchange(open_, {})) {
+  for (auto& [id, open] : std::exchange(open_, {})) {
     any = true;
+    while (chain_->requests().all().contains(id) && send_sidecar(id, open)) {
+    }
     for (const Root& root : open.roots) {
       const auto it = by_root_.find(root);
       // Aborted meanwhile: the answer is not wanted any more.
       if (it == by_root_.end() || it->second == 0 || !chain_->requests().all().contains(id))
         continue;
+      if (!made_[it->second].valid) continue;  // no honest peer has it
       give(ChunkReceived{open.peer, id, made_[it->second].block});
     }
     give(RequestEnded{open.peer, id});
   }
   acknowledge();
-  return any;
+  return verify_all() || any;
 }
 
 void Injection::explain(const BlockInfo& goal) const {
@@ -496,6 +562,13 @@ void Injection::explain(const BlockInfo& goal) const {
   }
 }
 
+void Injection::pass(Duration duration) {
+  now_.mono = now_.mono + duration;
+  now_.wall = now_.wall + duration;
+  give(Tick{});
+  turn();
+}
+
 void Injection::heal() {
   for (uint32_t index = 0; index < kPeers; ++index) {
     give(PeerDown{{index, generations_[index]}});
@@ -504,7 +577,7 @@ void Injection::heal() {
   up_.clear();
   open_.clear();
   serves_.clear();
-  const BlockInfo goal = best();
+  BlockInfo goal = best();
   const int64_t slots = static_cast<int64_t>(goal.slot) + 20;
   now_.wall = std::max(now_.wall, WallTime::from_unix(slots));
   turn();
@@ -513,7 +586,8 @@ void Injection::heal() {
     give(PeerUp{{index, generations_[index]}});
   }
   const MonoTime limit = now_.mono + seconds(300);
-  while (chain_->head().root != goal.root) {
+  const bool by_votes = witness_ != nullptr;
+  while (by_votes ? !chain_->tree().contains(goal.root) : chain_->head().root != goal.root) {
     for (const PeerHandle& peer : up_) {
       PeerStatus status;
       status.peer = peer;
@@ -524,14 +598,19 @@ void Injection::heal() {
     turn();
     check();
     while (serve_all()) turn();
-    const Duration passes = milliseconds(100);
-    now_.mono = now_.mono + passes;
-    now_.wall = now_.wall + passes;
-    give(Tick{});
+    pass(milliseconds(100));
+    goal = best();
     if (now_.mono >= limit) explain(goal);
     BL_CHECK(now_.mono < limit && "the head is reached once the network is well");
   }
+  // Each message of the mesh has its verdict, and each request its end.
+  while (!owed_.empty() || chain_->requests().size() > 0) {
+    while (serve_all()) turn();
+    pass(milliseconds(500));
+    BL_CHECK(now_.mono < limit + seconds(300));
+  }
   check();
+  if (witness_ != nullptr) tally_.applied += witness_->votes();
 }
 
 }  // namespace beamline::chain::testing

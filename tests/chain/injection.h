@@ -1,6 +1,7 @@
 // Event injection: bytes become what peers, the client's workers, the store and the clocks do to
 // one whole chain, in any order. Beside it stands a model as simple as can be: the blocks that are,
-// those that were imported, and a brute-force head. What does not hold is a failed check.
+// those that were imported, and a brute-force head: the highest slot, or with beacon's policy the
+// specification's own get_head. What does not hold is a failed check.
 #pragma once
 
 #include <map>
@@ -11,18 +12,22 @@
 
 #include "base/rng.h"
 #include "chain/sim_store.h"
-#include "tests/chain/blocks.h"
+#include "tests/chain/swarm_blocks.h"
+#include "tests/chain/witnessed_beacon.h"
 
 namespace beamline::chain::testing {
 
 class Injection {
  public:
-  explicit Injection(Bytes steps);
+  enum class Policy : uint8_t { highest_slot, beacon };
+
+  explicit Injection(Bytes steps, Policy policy = Policy::highest_slot);
   // Takes all steps, then heals the network and waits until the head is reached.
   void run();
 
   struct Tally {
     uint64_t imported = 0, requests = 0, chunks = 0, verdicts = 0, crashes = 0, reorgs = 0;
+    uint64_t sidecars = 0, votes = 0, applied = 0, finalized = 0;
     Tally& operator+=(const Tally& more);
   };
   const Tally& tally() const { return tally_; }
@@ -35,6 +40,7 @@ class Injection {
     Slot start = 0;
     uint64_t count = 0;
     size_t next = 0;
+    std::vector<std::pair<Root, uint64_t>> data;  // sidecars that were asked for
   };
   struct Made {
     BlockInfo block;
@@ -46,16 +52,30 @@ class Injection {
   void step_of_peers(uint8_t what);
   void step_of_requests(uint8_t what);
   void step_of_clocks(uint8_t what);
+  void step_of_workers();
+  void step_of_votes(uint8_t what);
   void give(Event event);
   void turn();
   void carry_out(const Command& command);
   void check();
   void check_roots();
+  void check_head();
   void crash();
   void acknowledge();
   void explain(const BlockInfo& goal) const;
+  void pass(Duration duration);
   void heal();
   bool serve_all();
+  bool verify_all();
+
+  // injection_votes.cc.
+  bool send_sidecar(RequestId id, Open& open);
+  void open_data(const RequestData& request);
+  ImportVerdict verdict_of(ImportId id, const BlockInfo& block) const;
+  BlockBook::VotePtr cast(const BlockInfo& block, ValidatorIndex validator);
+  void gossip_vote(Vote vote);
+  void answer_vote(VoteId id, Verdict verdict);
+  void give_balances();
 
   const BlockInfo& make(bool valid);
   BlockInfo forged(const BlockInfo& block) const;
@@ -64,8 +84,13 @@ class Injection {
   Open* any_request(RequestId& id);
   std::vector<Root> chain_of(const Root& tip) const;
   BlockInfo best() const;
+  bool builds_on_final(const Root& root) const;
   ChainConfig config() const;
+  std::unique_ptr<ForkChoice> make_policy();
 
+  const Policy policy_;
+  BlockBook book_;
+  WitnessedBeacon* witness_ = nullptr;  // the chain's policy, if it is beacon's
   Bytes steps_;
   size_t at_ = 0;
   Rng rng_;
@@ -88,6 +113,9 @@ class Injection {
   VerdictId next_verdict_ = 1;
   ServeId next_serve_ = 1;
   uint64_t salt_ = 0;
+  std::vector<BlockBook::VotePtr> pool_;  // for the next blocks
+  std::set<std::pair<ValidatorIndex, Epoch>> voted_;
+  std::map<VoteId, Vote> verifying_;
   Tally tally_;
 };
 

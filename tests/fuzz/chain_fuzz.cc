@@ -1,9 +1,12 @@
-// The whole chain core under injected events; see tests/chain/injection.h. Two bytes and more are
-// one event.
+// The whole chain core under injected events; see tests/chain/injection.h. The first byte is the
+// policy; then two bytes and more are one event.
 #include "tests/chain/injection.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size > 4096) return 0;
-  beamline::chain::testing::Injection({data, size}).run();
+  using beamline::chain::testing::Injection;
+  if (size == 0 || size > 4096) return 0;
+  const auto policy =
+      data[0] % 2 == 0 ? Injection::Policy::highest_slot : Injection::Policy::beacon;
+  Injection({data + 1, size - 1}, policy).run();
   return 0;
 }

@@ -1,0 +1,180 @@
+// What is injected besides blocks: blobs and columns, votes and what their verification says, and
+// the client's word on balances and equivocations.
+#include <algorithm>
+
+#include "base/check.h"
+#include "tests/chain/injection.h"
+
+namespace beamline::chain::testing {
+
+// ---- Imports and their data
+
+ImportVerdict Injection::verdict_of(ImportId id, const BlockInfo& block) const {
+  ImportVerdict verdict;
+  verdict.import = id;
+  const auto made = by_root_.find(block.root);
+  const bool known = made != by_root_.end();
+  if (known && !made_[made->second].valid) verdict.verdict = Verdict::invalid_block;
+  if (block.signed_bytes.bytes()[32] == 0) verdict.verdict = Verdict::invalid_bytes;
+  if (policy_ == Policy::highest_slot || verdict.verdict != Verdict::valid) return verdict;
+  const BlockBook::Entry* entry = book_.find(block.root);
+  if (entry == nullptr) {
+    verdict.verdict = Verdict::invalid_block;  // one that builds too early
+    return verdict;
+  }
+  verdict.post = entry->post;
+  for (const auto& vote : entry->votes) verdict.votes.push_back(*vote);
+  return verdict;
+}
+
+// A worker is done, with any of its jobs.
+void Injection::step_of_workers() {
+  if (imports_.empty()) return turn();
+  const auto it = std::next(imports_.begin(), byte() % static_cast<int>(imports_.size()));
+  const auto [id, block] = *it;
+  imports_.erase(it);
+  ImportVerdict verdict = verdict_of(id, block);
+  const uint8_t mood = byte() % 8;
+  if (mood == 0) verdict = {id, Verdict::try_again};
+  if (mood == 1) {
+    verdict = {id, Verdict::data_missing};
+    // Now and then without a word on what, or with nonsense.
+    for (uint64_t count = byte() % 5, i = 0; i < count; ++i) {
+      verdict.missing.push_back(i * 3 + byte() % 4);
+    }
+  }
+  give(std::move(verdict));
+}
+
+void Injection::open_data(const RequestData& request) {
+  BL_CHECK(!request.wanted.empty() && up_.contains(request.peer));
+  Open open{request.peer, false, {}, 0, 0, 0, {}};
+  for (const RequestData::Wanted& wanted : request.wanted) {
+    BL_CHECK(!wanted.indices.empty() && std::ranges::is_sorted(wanted.indices));
+    BL_CHECK(chain_->cache().contains(wanted.block_root));
+    for (const uint64_t index : wanted.indices) open.data.emplace_back(wanted.block_root, index);
+  }
+  BL_CHECK(open.data.size() <= chain_->limits().data_per_request);
+  open_[request.request] = std::move(open);
+}
+
+bool Injection::send_sidecar(RequestId id, Open& open) {
+  if (open.next >= open.data.size()) return false;
+  const auto [root, index] = open.data[open.next++];
+  give(SidecarReceived{open.peer, id, root, index, SharedBytes::copy(root.view())});
+  return true;
+}
+
+// ---- Votes
+
+// A validator votes once in an epoch, in blocks that come after and, if it was told, in the mesh.
+BlockBook::VotePtr Injection::cast(const BlockInfo& block, ValidatorIndex validator) {
+  const Slot slot = block.slot + byte() % 2;
+  if (book_.find(block.root) == nullptr) return nullptr;
+  if (!voted_.emplace(validator, book_.epoch_of(slot)).second) return nullptr;
+  auto vote = std::make_shared<const Vote>(book_.vote_for(block.root, slot, validator));
+  pool_.push_back(vote);
+  if (pool_.size() > 32) pool_.erase(pool_.begin());
+  return vote;
+}
+
+void Injection::gossip_vote(Vote vote) {
+  ++tally_.votes;
+  const PeerHandle from = any_peer();
+  owed_.insert(next_verdict_);
+  give(GossipVote{from, next_verdict_++, std::move(vote)});
+}
+
+// A vote with a proof is forged.
+void Injection::answer_vote(VoteId id, Verdict verdict) {
+  Vote vote = std::move(verifying_.at(id));
+  verifying_.erase(id);
+  if (verdict == Verdict::valid && !vote.proof.empty()) verdict = Verdict::invalid_bytes;
+  give(VoteVerdict{id, verdict, std::move(vote)});
+}
+
+void Injection::give_balances() {
+  const Checkpoint justified = chain_->fork_choice().justified();
+  // Few values: ties.
+  std::vector<uint64_t> balances(4);
+  for (uint64_t& balance : balances) balance = byte() % 3 * 16;
+  give(JustifiedBalances{justified, balances, 16 * (1 + byte() % 4u)});
+}
+
+void Injection::step_of_votes(uint8_t what) {
+  const BlockInfo block = any_block();
+  const ValidatorIndex validator = byte() % 4;
+  switch (what % 16) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: {
+      const BlockBook::VotePtr vote = cast(block, validator);
+      if (vote != nullptr) return gossip_vote(*vote);
+      [[fallthrough]];
+    }
+    case 4:  // again, from somebody else
+      if (!pool_.empty()) gossip_vote(*pool_[byte() % pool_.size()]);
+      return;
+    case 5: {
+      const BlockBook::VotePtr vote = cast(block, validator);
+      if (vote != nullptr) give(OwnVote{*vote});
+      return;
+    }
+    case 6: {  // in somebody's name
+      if (pool_.empty()) return;
+      Vote vote = *pool_[byte() % pool_.size()];
+      vote.validators = {validator};
+      vote.proof = SharedBytes::copy(block.root.view());
+      return gossip_vote(std::move(vote));
+    }
+    case 7: {  // that contradicts itself, or is of the future, or of long ago
+      if (pool_.empty()) return;
+      Vote vote = *pool_[byte() % pool_.size()];
+      if (byte() % 2 == 0) vote.target.root = block.root;
+      if (byte() % 2 == 0) vote.target.number += byte() % 3;
+      if (byte() % 2 == 0) vote.slot += byte();
+      if (byte() % 8 == 0) vote.validators.clear();
+      vote.proof = SharedBytes::copy(block.root.view());
+      return gossip_vote(std::move(vote));
+    }
+    case 8: {  // for what nobody made
+      Vote vote;
+      vote.slot = byte();
+      vote.head_root = root_of(7000 + salt_);
+      vote.target.number = vote.slot / 4;
+      vote.validators = {validator};
+      vote.proof = SharedBytes::copy(block.root.view());
+      return gossip_vote(std::move(vote));
+    }
+    case 9:
+    case 10:
+    case 11: {
+      if (verifying_.empty()) return turn();
+      const auto it = std::next(verifying_.begin(), byte() % static_cast<int>(verifying_.size()));
+      return answer_vote(it->first, byte() % 8 == 0 ? Verdict::try_again : Verdict::valid);
+    }
+    case 12:
+      return give_balances();
+    case 13:  // of a checkpoint that is not
+      return give(JustifiedBalances{{byte(), block.root}, {1, 2, 3, 4}, 10});
+    case 14:
+      if (byte() % 16 == 0) give(Equivocation{{validator}});
+      return;
+    default:
+      return turn();
+  }
+}
+
+bool Injection::verify_all() {
+  const bool any = !verifying_.empty();
+  while (!verifying_.empty()) answer_vote(verifying_.begin()->first, Verdict::valid);
+  return any;
+}
+
+bool Injection::builds_on_final(const Root& root) const {
+  const Checkpoint final_one = chain_->fork_choice().finalized();
+  return book_.ancestor(root, book_.start_of(final_one.number)) == final_one.root;
+}
+
+}  // namespace beamline::chain::testing
