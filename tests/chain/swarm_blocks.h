@@ -8,6 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "chain/fork_choice.h"
 #include "tests/chain/blocks.h"
 
