@@ -83,7 +83,9 @@ const SyntheticChain& synthetic() {
 // An empty directory beside the program, so on the disk that is measured.
 class Directory {
  public:
-  Directory() : path_(std::filesystem::current_path() / ("headers-" + std::to_string(::getpid()))) {
+  Directory()
+      : path_(std::filesystem::read_symlink("/proc/self/exe").parent_path() /
+              ("headers-" + std::to_string(::getpid()))) {
     std::filesystem::remove_all(path_);
     std::filesystem::create_directory(path_);
     directory_ = std::move(*open_directory(path_.string()));
