@@ -428,11 +428,6 @@ void SimNetwork::finish(Node& node) {
   if (node.below) node.longest_below = std::max(node.longest_below, clock_ - *node.below);
   const auto life = static_cast<uint64_t>(to_seconds(clock_ - node.born)) + 1;
   report_.node_seconds += life;
-  const bool bootnode = index_of(node.record.udp) < kBootnodes;
-  if (life > 60) {
-    double& most = bootnode ? report_.bootnode_life : report_.most_life;
-    most = std::max(most, static_cast<double>(node.sent) / static_cast<double>(life));
-  }
   ++report_.nodes_measured;
   report_.nodes_below_30s += node.longest_below > seconds(30);
   report_.longest_below = std::max(report_.longest_below, node.longest_below);
@@ -440,6 +435,7 @@ void SimNetwork::finish(Node& node) {
 }
 
 void SimNetwork::count_minute() {
+  SimReport::Busiest& most = clock_ <= options_.forming ? report_.forming : report_.formed;
   for (auto& node : nodes_) {
     if (!node || node->silent) continue;
     const double sent = static_cast<double>(node->sent - node->sent_before) / 60;
@@ -447,9 +443,9 @@ void SimNetwork::count_minute() {
     node->sent_before = node->sent;
     node->asked_before = node->asked;
     const bool bootnode = index_of(node->record.udp) < kBootnodes;
-    double& most = bootnode ? report_.bootnode_minute : report_.most_minute;
-    most = std::max(most, sent);
-    report_.most_asked_minute = std::max(report_.most_asked_minute, asked);
+    double& here = bootnode ? most.bootnode : most.node;
+    here = std::max(here, sent);
+    most.asked = std::max(most.asked, asked);
   }
 }
 
