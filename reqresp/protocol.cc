@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "codec/reqresp_messages.h"
+#include "codec/sidecar.h"
 
 namespace beamline::reqresp {
 namespace {
@@ -64,7 +65,7 @@ constexpr ProtocolInfo by_root(Protocol protocol, std::string_view id, bool vers
           .chunk_min = kBlockMin,
           .chunk_max = version_2 ? kMaxPayload : kPhase0BlockMax,
           .max_chunks = kMaxBlocks,
-          .count = Count::roots,
+          .count = Count::entries,
           .count_offset = 0,
           .has_context = version_2,
           .quota = 128,
@@ -89,6 +90,43 @@ constexpr ProtocolInfo by_head(Protocol protocol, std::string_view id) {
           .quota_seconds = 10};
 }
 
+// (root, index) for each. A sidecar's size is that of its blob, and 856.
+constexpr uint32_t kBlobSidecar = 131'928;
+constexpr ProtocolInfo blobs_by_root(Protocol protocol, std::string_view id) {
+  return {.protocol = protocol,
+          .id = id,
+          .request_min = 0,
+          .request_max = 40 * kMaxRequestBlobSidecars,
+          .request_step = 40,
+          .chunk_min = kBlobSidecar,
+          .chunk_max = kBlobSidecar,
+          .max_chunks = kMaxRequestBlobSidecars,
+          .count = Count::entries,
+          .count_offset = 0,
+          .has_context = true,
+          .quota = 768,
+          .quota_seconds = 10};
+}
+
+// (root, columns) for each block. A column has a cell, a commitment and a proof for each of up to
+// 4,096 blobs.
+constexpr uint32_t kColumnMin = 356, kColumnMax = kColumnMin + 4096 * (2048 + 48 + 48);
+constexpr ProtocolInfo columns_by_root(Protocol protocol, std::string_view id) {
+  return {.protocol = protocol,
+          .id = id,
+          .request_min = 0,
+          .request_max = kMaxRequestDataBlocks * (4 + 36 + 8 * kNumberOfColumns),
+          .request_step = 0,
+          .chunk_min = kColumnMin,
+          .chunk_max = kColumnMax,
+          .max_chunks = kMaxRequestDataBlocks * kNumberOfColumns,
+          .count = Count::columns,
+          .count_offset = 0,
+          .has_context = true,
+          .quota = 512,
+          .quota_seconds = 10};
+}
+
 constexpr std::array<ProtocolInfo, kProtocolCount> kRows = {
     single(Protocol::status_v1, "/eth2/beacon_chain/req/status/1/ssz_snappy", 84, 84, 5, 15),
     single(Protocol::goodbye_v1, "/eth2/beacon_chain/req/goodbye/1/ssz_snappy", 8, 8, 1, 10,
@@ -106,6 +144,10 @@ constexpr std::array<ProtocolInfo, kProtocolCount> kRows = {
             "/eth2/beacon_chain/req/beacon_blocks_by_root/2/ssz_snappy", true),
     by_head(Protocol::blocks_by_head_v1,
             "/eth2/beacon_chain/req/beacon_blocks_by_head/1/ssz_snappy"),
+    blobs_by_root(Protocol::blob_sidecars_by_root_v1,
+                  "/eth2/beacon_chain/req/blob_sidecars_by_root/1/ssz_snappy"),
+    columns_by_root(Protocol::data_column_sidecars_by_root_v1,
+                    "/eth2/beacon_chain/req/data_column_sidecars_by_root/1/ssz_snappy"),
 };
 
 uint64_t little_endian(Bytes bytes) {
@@ -135,6 +177,7 @@ Result<uint32_t> chunks_allowed(const ProtocolInfo& row, Bytes request) {
   if (request.size() < row.request_min)
     return bad_input(Code::truncated, "request", request.size());
   if (request.size() > row.request_max) return bad_input(Code::too_long, "request", request.size());
+  if (row.count == Count::columns) return count_sidecars(SidecarKind::columns, request);
   const size_t extra = request.size() - row.request_min;
   if (row.request_step == 0 ? extra != 0 : extra % row.request_step != 0) {
     return bad_input(Code::out_of_range, "request", request.size());
@@ -146,9 +189,11 @@ Result<uint32_t> chunks_allowed(const ProtocolInfo& row, Bytes request) {
     case Count::field:
       return static_cast<uint32_t>(
           std::min<uint64_t>(little_endian(request.subspan(row.count_offset, 8)), row.max_chunks));
-    case Count::roots:
+    case Count::entries:
       return static_cast<uint32_t>(
-          std::min<size_t>((request.size() - row.count_offset) / 32, row.max_chunks));
+          std::min<size_t>((request.size() - row.count_offset) / row.request_step, row.max_chunks));
+    case Count::columns:
+      break;
   }
   return 0;
 }

@@ -1,7 +1,8 @@
 // The request/response protocols of Ethereum's consensus layer: one row per protocol, with all that
 // the codec, the client and the server must know about it. A protocol is added by adding a row.
-// Source: consensus-specs, p2p-interface of phase0 ("The Req/Resp domain"), altair ("Req-Resp")
-// and fulu ("BeaconBlocksByHead v1").
+// Source: consensus-specs, p2p-interface of phase0 ("The Req/Resp domain"), altair ("Req-Resp"),
+// deneb ("BlobSidecarsByRoot v1") and fulu ("BeaconBlocksByHead v1", "DataColumnSidecarsByRoot
+// v1").
 #pragma once
 
 #include <cstddef>
@@ -25,8 +26,10 @@ enum class Protocol : uint8_t {
   blocks_by_root_v1,
   blocks_by_root_v2,
   blocks_by_head_v1,
+  blob_sidecars_by_root_v1,
+  data_column_sidecars_by_root_v1,
 };
-inline constexpr size_t kProtocolCount = 10;
+inline constexpr size_t kProtocolCount = 12;
 
 // What a request's body says about how many chunks may come back.
 enum class Count : uint8_t {
@@ -34,8 +37,10 @@ enum class Count : uint8_t {
   none,  // at most one, and nobody waits for it (goodbye)
   // `count`, a little-endian u64 that stands at `count_offset`.
   field,
-  // One per 32-byte root of a list that starts at `count_offset`.
-  roots,
+  // One per entry of a list that starts at `count_offset`, of `request_step` bytes each.
+  entries,
+  // As many as the columns that a list of (root, columns) names; the body is checked whole.
+  columns,
 };
 
 inline constexpr uint32_t kMaxPayload = 10 * 1024 * 1024;  // MAX_PAYLOAD_SIZE, of SSZ bytes

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/rng.h"
 #include "base/time.h"
+#include "codec/sidecar.h"
 #include "reqresp/chunk.h"
 #include "reqresp/protocol.h"
 
@@ -55,6 +56,11 @@ inline Buffer valid_request(Protocol protocol, Rng& rng, uint64_t count) {
     return body;
   }
   if (row.count == Count::field) return range_request(rng.below(1000), count);
+  if (row.count == Count::columns) {
+    SidecarIds ids{Root{}, std::vector<uint64_t>(count)};
+    rng.fill(ids.block_root.bytes);
+    return encode_sidecar_request(SidecarKind::columns, std::span(&ids, 1));
+  }
   return random_bytes(rng, row.request_min + row.request_step * count);
 }
 

@@ -24,12 +24,13 @@ TEST(Protocol, EachRowIsFoundByItsIdAndByNoOther) {
   EXPECT_EQ(find_protocol(""), nullptr);
 }
 
-TEST(Protocol, BlocksHaveAContextButInVersionOneOfThoseThatHaveTwo) {
+TEST(Protocol, BlocksAndSidecarsHaveAContextButInVersionOneOfThoseThatHaveTwo) {
   for (const ProtocolInfo& row : protocols()) {
     const bool blocks = row.id.find("blocks") != row.id.npos;
     const bool version_2 = row.id.find("/2/") != row.id.npos;
     const bool by_head = row.protocol == Protocol::blocks_by_head_v1;
-    EXPECT_EQ(row.has_context, blocks && (version_2 || by_head)) << row.id;
+    const bool sidecars = row.id.find("sidecars") != row.id.npos;
+    EXPECT_EQ(row.has_context, sidecars || (blocks && (version_2 || by_head))) << row.id;
   }
 }
 
@@ -57,6 +58,11 @@ TEST(Protocol, TheRequestSaysHowManyChunksMayCome) {
   EXPECT_EQ(chunks_allowed(range, range_request(7, 1024)), 1024u);
   EXPECT_EQ(chunks_allowed(range, range_request(7, UINT64_MAX)), 1024u);
   EXPECT_EQ(chunks_allowed(info(Protocol::blocks_by_root_v1), Buffer(32 * 300)), 300u);
+  EXPECT_EQ(chunks_allowed(info(Protocol::blob_sidecars_by_root_v1), Buffer(40 * 7)), 7u);
+  const SidecarIds ids[] = {{Root{}, {1, 2, 3}}, {Root{}, {9}}};
+  EXPECT_EQ(chunks_allowed(info(Protocol::data_column_sidecars_by_root_v1),
+                           encode_sidecar_request(SidecarKind::columns, ids)),
+            4u);
   EXPECT_EQ(chunks_allowed(info(Protocol::status_v1), Buffer(84)), 1u);
   EXPECT_EQ(chunks_allowed(info(Protocol::metadata_v2), {}), 1u);
 }
