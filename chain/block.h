@@ -32,6 +32,7 @@ using ServeId = uint64_t;    // the integrator's, of a request that a peer sent
 using VerdictId = uint64_t;  // the integrator's, of a gossip message that awaits its verdict
 using ImportId = uint64_t;   // ours, of a block that is with the client's verification
 using VoteId = uint64_t;     // ours, of a vote that is with the client's verification
+using DataId = uint64_t;     // ours, of a blob or column that is with the client's verification
 
 // How a block came to us.
 enum class Origin : uint8_t { anchor, gossip, by_root, by_range, own };

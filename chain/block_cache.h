@@ -41,8 +41,11 @@ struct CachedBlock {
   // Who sent other bytes of this root meanwhile, and has it if these are wrong; a few at most.
   std::vector<PeerHandle> offered_by;
   ImportId import = 0;
-  PeerHandle data_from;           // who sent blobs or columns of it last
   std::vector<uint64_t> missing;  // in the state `data`: rising indices of blobs or columns
+  // Who sent which of them, and who sent none or wrong ones. Bounded by what was asked for
+  // (Limits::data_per_block, attempts_per_root), once for each of import_retries.
+  std::map<uint64_t, PeerHandle> data_from;
+  std::vector<PeerHandle> data_refused;
 };
 
 class BlockCache {

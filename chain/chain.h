@@ -115,6 +115,7 @@ class Chain {
   // What waits, besides what the parts above tell.
   size_t imports_in_flight() const { return imports_.size(); }
   size_t future_blocks() const { return future_.size(); }
+  size_t data_in_verification() const { return verifying_data_.size(); }
   size_t serves() const { return server_.size(); }
   size_t commands() const { return commands_.size(); }
   // Nothing is wanted, in flight or waiting.
@@ -252,7 +253,11 @@ class Chain {
   // chain_data.cc: blobs and columns that blocks wait for.
   void on(const Now& now, SidecarReceived&& event);
   void on(const Now& now, DataAvailable&& event);
+  void on(const Now& now, DataVerdict&& event);
   void want_data(const Now& now, CachedBlock& block, std::vector<uint64_t>&& missing);
+  void want_again(CachedBlock& block, uint64_t index, PeerHandle from);
+  void refuse_data_of(const Root& block_root, PeerHandle peer);
+  bool may_ask_for_data();
   void data_arrived(CachedBlock& block);
   void send_data(const Now& now, Peer& peer, const std::vector<PendingRoot*>& batch);
 
@@ -287,6 +292,15 @@ class Chain {
   VoteBuffer votes_to_apply_;
   VoteBuffer early_votes_;  // that count when their slot is over
   PendingVotes pending_votes_;
+  struct HeldData {
+    PeerHandle sender;
+    Root block_root;
+    uint64_t index = 0;
+    uint64_t bytes = 0;
+  };
+  std::map<DataId, HeldData> verifying_data_;
+  DataId next_data_ = 1;
+  uint64_t verifying_data_bytes_ = 0;
   std::map<VoteId, HeldVote> verifying_;  // without the vote itself
   VoteId next_vote_ = 1;
   Slot early_slot_ = 0;    // up to which early votes were looked through

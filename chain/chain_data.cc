@@ -15,7 +15,6 @@ void Chain::want_data(const Now& now, CachedBlock& block, std::vector<uint64_t>&
   want.wanted_as = WantedAs::data;
   want.signal_slot = want.top_slot = block.block.slot;
   if (block.origin != Origin::own) want.claimant = block.sender;
-  const bool again = block.import_retries > 0;
   const bool fits = rising && missing.size() <= config_.limits.data_per_block;
   PendingRoot* pending = nullptr;
   if (fits && block.import_retries < config_.limits.import_retries) {
@@ -27,8 +26,13 @@ void Chain::want_data(const Now& now, CachedBlock& block, std::vector<uint64_t>&
     delay_import(now, block);
     return;
   }
-  // What came was no good: not from there again, as long as there is somebody else.
-  if (again) pending->tried.push_back(block.data_from);
+  for (const uint64_t index : missing) {
+    const auto from = block.data_from.find(index);
+    if (from != block.data_from.end()) refuse_data_of(block.block.root, from->second);
+  }
+  for (const PeerHandle peer : block.data_refused) {
+    if (!has(pending->tried, peer)) pending->tried.push_back(peer);
+  }
   ++block.import_retries;
   ++stats_.blocks_without_data;
   // The block itself is well signed and on its branch: the mesh need not wait for its data.
@@ -83,14 +87,72 @@ void Chain::on(const Now& now, SidecarReceived&& event) {
     return;
   }
   missing.erase(it);
-  block->data_from = event.peer;
+  block->data_from[event.index] = event.peer;
   ++request->received;
   request->bytes += event.bytes.size();
   ++stats_.data_received;
-  commands_.push(ImportData{event.peer, event.block_root, event.index, std::move(event.bytes)});
+  const DataId id = next_data_++;
+  const uint64_t size = event.bytes.size();
+  verifying_data_.emplace(id, HeldData{event.peer, event.block_root, event.index, size});
+  verifying_data_bytes_ += size;
+  commands_.push(ImportData{id, event.peer, event.block_root, event.index, std::move(event.bytes)});
   if (!missing.empty()) return;
   request->settle(event.block_root);
   data_arrived(*block);
+}
+
+// The sidecar's sender answers for it, whoever sent the block.
+void Chain::on(const Now&, DataVerdict&& event) {
+  const auto it = verifying_data_.find(event.id);
+  if (it == verifying_data_.end()) {
+    ++stats_.stale_events;
+    return;
+  }
+  const HeldData held = it->second;
+  verifying_data_bytes_ -= held.bytes;
+  verifying_data_.erase(it);
+  if (event.verdict == Verdict::valid) {
+    ++stats_.data_verified;
+    if (event.bytes.empty()) return;
+    commands_.push(KeepData{held.block_root, held.index, std::move(event.bytes)});
+    return;
+  }
+  const bool invalid =
+      event.verdict == Verdict::invalid_bytes || event.verdict == Verdict::invalid_block;
+  if (invalid) {
+    ++stats_.data_invalid;
+    charge(held.sender, Conduct::invalid_data);
+  }
+  CachedBlock* block = cache_.find(held.block_root);
+  if (block == nullptr) return;
+  if (invalid) refuse_data_of(held.block_root, held.sender);
+  if (block->state == State::data) want_again(*block, held.index, held.sender);
+}
+
+// What is missing of it is still being asked for; else the client says so when it is asked for the
+// block again.
+void Chain::want_again(CachedBlock& block, uint64_t index, PeerHandle from) {
+  const auto it = std::lower_bound(block.missing.begin(), block.missing.end(), index);
+  if (it != block.missing.end() && *it == index) return;
+  if (block.missing.size() >= config_.limits.data_per_block) return;
+  block.missing.insert(it, index);
+  ++stats_.data_asked_again;
+  PendingRoot& pending = *pending_.find(block.block.root);
+  if (has(block.data_refused, from) && !has(pending.tried, from)) pending.tried.push_back(from);
+}
+
+// Not from there again, as long as there is somebody else.
+void Chain::refuse_data_of(const Root& block_root, PeerHandle peer) {
+  std::vector<PeerHandle>& refused = cache_.find(block_root)->data_refused;
+  if (!has(refused, peer)) refused.push_back(peer);
+}
+
+bool Chain::may_ask_for_data() {
+  const Limits& limits = config_.limits;
+  const bool may = verifying_data_.size() < limits.data_in_verification &&
+                   verifying_data_bytes_ < limits.data_bytes_in_verification;
+  if (!may) ++stats_.data_postponed;
+  return may;
 }
 
 void Chain::on(const Now& now, DataAvailable&& event) {

@@ -155,6 +155,7 @@ void Chain::return_roots(const Now& now, const Request& request, const Ending& e
       continue;
     }
     withheld = withheld || has(root->claimants, request.peer);
+    if (root->wanted_as == WantedAs::data) refuse_data_of(owed.root, request.peer);
     pending_.failed(*root, request.peer, others, now.mono);
     const bool head = root->wanted_as == WantedAs::peer_head;
     const uint32_t most = head ? kHeadAttempts : config_.limits.attempts_per_root;
@@ -220,6 +221,10 @@ void Chain::flush(const Now& now) {
 // failed on, to the next. What finds no peer stays.
 bool Chain::send_ready(const Now& now) {
   std::vector<PendingRoot*> ready = pending_.ready(now.mono);
+  const auto is_data = [](const PendingRoot* root) { return root->wanted_as == WantedAs::data; };
+  if (std::any_of(ready.begin(), ready.end(), is_data) && !may_ask_for_data()) {
+    std::erase_if(ready, is_data);
+  }
   // Where all had their turn, a new round begins.
   for (PendingRoot* root : ready) {
     const auto& all = peers_.all();
@@ -249,7 +254,8 @@ bool Chain::send_ready(const Now& now) {
         rest.push_back(root);
       } else if (root->wanted_as == WantedAs::data) {
         indices += cache_.find(root->root)->missing.size();
-        const bool fits = data.empty() || indices <= config_.limits.data_per_request;
+        const bool fits = data.empty() || (indices <= config_.limits.data_per_request &&
+                                           data.size() < config_.limits.data_blocks_per_request);
         (fits ? data : rest).push_back(root);
       } else {
         (batch.size() < config_.limits.roots_per_request ? batch : rest).push_back(root);

@@ -29,7 +29,8 @@ struct RequestData {
   };
   PeerHandle peer;
   RequestId request = 0;
-  std::vector<Wanted> wanted;  // at most Limits::data_per_request indices in all
+  // At most Limits::data_blocks_per_request blocks, and data_per_request indices in all.
+  std::vector<Wanted> wanted;
 };
 // Our request is over on our side: reset its stream. No event for it is needed, and late ones are
 // dropped and counted.
@@ -113,8 +114,9 @@ enum class Conduct : uint8_t {
   silent,            // no progress before the deadline
   undecodable,       // an answer that does not decode, or an error code that makes no sense
   bad_request,       // asked us for something that the protocol does not allow
+  invalid_data,      // a blob or column that is invalid
 };
-inline constexpr size_t kConducts = 13;
+inline constexpr size_t kConducts = 14;
 const char* name(Conduct conduct);
 struct ReportPeer {
   PeerHandle peer;
@@ -137,10 +139,18 @@ struct ImportBlock {
   BlockInfo block;
 };
 
-// A blob or column of a block that waits for it: verify and keep it. When all that was missing is
-// here, or was given up, ImportBlock asks for the block again.
+// A blob or column of a block that waits for it: verify and keep it. Answered by one DataVerdict,
+// in any order. When all that was missing came, ImportBlock asks for the block again.
 struct ImportData {
+  DataId id = 0;
   PeerHandle peer;
+  Root block_root;
+  uint64_t index = 0;
+  SharedBytes bytes;
+};
+
+// A blob or column that is verified, for whoever serves them.
+struct KeepData {
   Root block_root;
   uint64_t index = 0;
   SharedBytes bytes;
@@ -186,6 +196,6 @@ struct JustifiedInvalid {
 using Command = std::variant<RequestByRoot, RequestByRange, CancelRequest, RespondChunk, RespondEnd,
                              RespondError, GossipVerdict, PublishBlock, ReportPeer, DisconnectPeer,
                              ImportBlock, BlockImported, HeadChanged, VerifyVote, JustifiedChanged,
-                             FinalizedChanged, JustifiedInvalid, RequestData, ImportData>;
+                             FinalizedChanged, JustifiedInvalid, RequestData, ImportData, KeepData>;
 
 }  // namespace beamline::chain

@@ -148,6 +148,14 @@ struct ImportVerdict {
   SharedBytes state{};
 };
 
+// What the client's verification says of a blob or column. invalid_bytes and invalid_block: who
+// sent it is charged, and it is asked for elsewhere. data_missing, try_again: it is asked for
+// again.
+struct DataVerdict {
+  DataId id = 0;
+  Verdict verdict = Verdict::valid;
+  SharedBytes bytes{};  // of a valid one that may be served (KeepData); optional
+};
 // What the client's verification says of a vote: valid, invalid_bytes or try_again (dropped). The
 // vote comes back with it.
 struct VoteVerdict {
@@ -190,6 +198,6 @@ using Event =
                  RequestFailed, PeerUp, PeerDown, PeerStatus, IncomingByRoot, IncomingByRange,
                  IncomingByHead, ResponseWritten, IncomingCancelled, ImportVerdict, Tick,
                  GossipVote, OwnVote, VoteVerdict, JustifiedBalances, Equivocation, PayloadVerdict,
-                 SidecarReceived, DataAvailable, Persisted, PersistFailed, BlocksRead>;
+                 SidecarReceived, DataAvailable, Persisted, PersistFailed, BlocksRead, DataVerdict>;
 
 }  // namespace beamline::chain

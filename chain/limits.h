@@ -24,9 +24,12 @@ struct Limits {
   uint32_t depth = 512;             // of a walk by root
 
   // The data of blocks that wait for it.
-  uint32_t data_per_block = 128;    // fulu NUMBER_OF_COLUMNS
-  uint32_t data_per_request = 768;  // deneb MAX_REQUEST_BLOB_SIDECARS
-  uint64_t data_bytes = 1u << 20;   // of one sidecar
+  uint32_t data_per_block = 128;           // fulu NUMBER_OF_COLUMNS
+  uint32_t data_per_request = 768;         // deneb MAX_REQUEST_BLOB_SIDECARS
+  uint32_t data_blocks_per_request = 128;  // deneb MAX_REQUEST_BLOCKS_DENEB
+  uint64_t data_bytes = 1u << 20;          // of one sidecar
+  uint32_t data_in_verification = 4096;    // sidecars with the client; none is asked for then
+  uint64_t data_bytes_in_verification = 256u << 20;
 
   // Range sync.
   uint64_t range_gap = 4;      // a gap of more slots than this is fetched by range

@@ -117,6 +117,8 @@ const char* name(Conduct conduct) {
       return "undecodable";
     case Conduct::bad_request:
       return "bad_request";
+    case Conduct::invalid_data:
+      return "invalid_data";
   }
   return "?";
 }

@@ -49,6 +49,10 @@ struct Stats {
   uint64_t requests_data = 0;
   uint64_t data_requested = 0;  // blobs or columns
   uint64_t data_received = 0;
+  uint64_t data_verified = 0;
+  uint64_t data_invalid = 0;
+  uint64_t data_asked_again = 0;     // the client could not use what came
+  uint64_t data_postponed = 0;       // flushes: Limits::data_in_verification
   uint64_t blocks_without_data = 0;  // that waited for theirs
   uint64_t data_refused = 0;         // Limits::data_per_block, or indices that do not rise
   uint64_t requests_ended = 0;

@@ -9,7 +9,7 @@ namespace {
 using namespace beamline::chain::testing;
 
 struct DataBench : Bench {
-  DataBench() : Bench(config()) {
+  explicit DataBench(const ChainConfig& with = config()) : Bench(with) {
     up(kPeerA);
     up(kPeerB);
     block = make_block(make_genesis().root, 1);
@@ -195,6 +195,124 @@ TEST(Data, ABlockWhoseBranchWasPrunedWhileItWasVerifiedFetchesNoData) {
   chain.end_of_turn(later);
   EXPECT_TRUE(chain.idle());
   EXPECT_EQ(chain.stats().dropped_final, 1u);
+}
+
+// Block and sidecar came from different peers, and the sidecar is wrong: its own sender pays.
+TEST(Data, AVerdictChargesTheSendersOfAnInvalidSidecarNotOfTheBlock) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {0, 1});
+  const auto first = bench.said<RequestData>();
+  ASSERT_EQ(first[0].peer, kPeerA);  // the block's
+  bench.sidecar(first[0], 0);
+  bench.end(first[0]);
+  bench.turn();
+  const auto from_a = bench.said<ImportData>();
+  ASSERT_EQ(from_a.size(), 1u);
+  bench.give(DataVerdict{from_a[0].id, Verdict::valid});
+  const auto second = bench.said<RequestData>();
+  ASSERT_EQ(second.size(), 1u);
+  ASSERT_EQ(second[0].peer, kPeerB);
+  bench.sidecar(second[0], 1);
+  bench.end(second[0]);
+  bench.turn();
+  const auto from_b = bench.said<ImportData>();
+  ASSERT_EQ(from_b.size(), 1u);
+  EXPECT_EQ(from_b[0].peer, kPeerB);
+  ASSERT_EQ(bench.said<ImportBlock>().size(), 1u);
+  const ImportId again = bench.said<ImportBlock>()[0].import;
+  bench.give(DataVerdict{from_b[0].id, Verdict::invalid_bytes});
+  bench.turn();
+  const auto reports = bench.said<ReportPeer>();
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0].peer, kPeerB);
+  EXPECT_EQ(reports[0].conduct, Conduct::invalid_data);
+  ImportVerdict missing{again, Verdict::data_missing};
+  missing.missing = {1};
+  bench.give(std::move(missing));
+  bench.turn();
+  const auto third = bench.said<RequestData>();
+  ASSERT_EQ(third.size(), 1u);
+  EXPECT_EQ(third[0].peer, kPeerA);  // not from there again
+  EXPECT_EQ(bench.chain.stats().data_invalid, 1u);
+  EXPECT_EQ(bench.chain.stats().data_verified, 1u);
+  EXPECT_EQ(bench.chain.data_in_verification(), 0u);
+}
+
+TEST(Data, AnInvalidSidecarIsAskedElsewhereWhileOthersAreStillMissing) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {0, 1, 2});
+  const auto first = bench.said<RequestData>();
+  bench.sidecar(first[0], 0);
+  bench.turn();
+  bench.give(DataVerdict{bench.said<ImportData>()[0].id, Verdict::invalid_block});
+  bench.end(first[0]);
+  bench.turn();
+  const auto second = bench.said<RequestData>();
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].peer, kPeerB);
+  EXPECT_EQ(second[0].wanted[0].indices, (std::vector<uint64_t>{0, 1, 2}));
+  // A fault of ours is nobody's charge.
+  bench.sidecar(second[0], 2);
+  bench.turn();
+  bench.give(DataVerdict{bench.said<ImportData>()[0].id, Verdict::try_again});
+  EXPECT_EQ(bench.chain.stats().data_asked_again, 2u);
+  EXPECT_EQ(bench.chain.stats().charges, 1u);
+  // What nobody gave out, and what was answered, is stale.
+  const uint64_t stale = bench.chain.stats().stale_events;
+  bench.give(DataVerdict{999, Verdict::invalid_bytes});
+  EXPECT_EQ(bench.chain.stats().stale_events, stale + 1);
+}
+
+TEST(Data, AVerifiedSidecarWithItsBytesIsKeptToBeServed) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {4});
+  bench.sidecar(bench.said<RequestData>()[0], 4);
+  bench.turn();
+  ImportData command = bench.said<ImportData>()[0];
+  bench.give(DataVerdict{command.id, Verdict::valid, command.bytes});
+  bench.turn();
+  const auto kept = bench.said<KeepData>();
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].block_root, bench.block.root);
+  EXPECT_EQ(kept[0].index, 4u);
+  EXPECT_EQ(kept[0].bytes.data(), command.bytes.data());
+}
+
+// A client that verifies nothing is sent no flood: no more is asked for, and it goes on once it
+// answers.
+TEST(Data, WhatIsInVerificationIsBounded) {
+  ChainConfig config = DataBench::config();
+  config.limits.data_in_verification = 1;
+  DataBench bench(config);
+  bench.answer(Verdict::data_missing, {0, 1});
+  const auto first = bench.said<RequestData>();
+  bench.sidecar(first[0], 0);
+  bench.end(first[0]);
+  bench.turn();
+  const auto held = bench.said<ImportData>();
+  EXPECT_TRUE(bench.said<RequestData>().empty());
+  EXPECT_GE(bench.chain.stats().data_postponed, 1u);
+  bench.give(DataVerdict{held[0].id, Verdict::valid});
+  bench.turn();
+  ASSERT_EQ(bench.said<RequestData>().size(), 1u);
+}
+
+TEST(Data, ARequestNamesAtMostSoManyBlocks) {
+  ChainConfig config = DataBench::config();
+  config.limits.data_blocks_per_request = 2;
+  DataBench bench(config);
+  std::vector<BlockInfo> blocks = {make_block(make_genesis().root, 2, 1),
+                                   make_block(make_genesis().root, 3, 2)};
+  for (const BlockInfo& block : blocks) bench.gossip(kPeerA, block);
+  bench.turn();
+  for (ImportId import = 1; import <= 3; ++import) {
+    bench.give(ImportVerdict{import, Verdict::data_missing, {7}});
+  }
+  bench.turn();
+  const auto requests = bench.said<RequestData>();
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[0].wanted.size() + requests[1].wanted.size(), 3u);
+  EXPECT_LE(std::max(requests[0].wanted.size(), requests[1].wanted.size()), 2u);
 }
 
 TEST(Data, WhatTheClientAsksForIsBounded) {
