@@ -68,6 +68,8 @@ inline constexpr size_t kFirstSize<bl_command> = offsetof(bl_command, source);
 template <>
 inline constexpr size_t kFirstSize<bl_core_stats> = offsetof(bl_core_stats, votes_applied);
 template <>
+inline constexpr size_t kFirstSize<bl_import_result> = offsetof(bl_import_result, verdict);
+template <>
 inline constexpr size_t kFirstSize<bl_vote> = offsetof(bl_vote, head_slot);
 template <>
 inline constexpr size_t kFirstSize<bl_core_options> = offsetof(bl_core_options, verify_block);
@@ -131,6 +133,7 @@ class CallbackClient final : public BlockClient {
         context_(options.worker_context) {}
   chain::Verdict verify(const chain::BlockInfo& block, chain::Origin) override;
   chain::ImportVerdict import(const chain::BlockInfo& block, chain::Origin) override;
+  bool verifies_data() const override { return false; }
 
  private:
   using Callback = uint32_t (*)(void* context, const bl_block* block);
@@ -147,8 +150,13 @@ class CallbackClient final : public BlockClient {
 // wrong.
 const char* read_import_result(const bl_import_result& given, chain::ImportVerdict& verdict);
 
-// Fills `out` from `command`; it points into it, and into `roots`.
-void describe(const chain::Command& command, std::vector<bl_root>& roots, bl_command& out);
+// What a command points to besides its own.
+struct CommandParts {
+  std::vector<bl_root> roots;
+  std::vector<bl_data_wanted> wanted;
+};
+// Fills `out` from `command`; it points into it, and into `parts`.
+void describe(const chain::Command& command, CommandParts& parts, bl_command& out);
 
 }  // namespace beamline::node::abi
 
@@ -178,7 +186,7 @@ struct bl_core {
   std::atomic<bool> stopping{false};  // the callback's thread is to end
   // The reader's: what it was given last.
   std::optional<Command> command;
-  std::vector<bl_root> roots;
+  beamline::node::abi::CommandParts parts;
 
   bool next(bl_command& out);
   void run_commands();

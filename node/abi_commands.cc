@@ -8,7 +8,7 @@ bl_peer peer_of(const chain::PeerHandle& peer) { return {peer.index, peer.genera
 
 // Fills what its command has; the rest is zero.
 struct Describe {
-  std::vector<bl_root>& roots;
+  CommandParts& parts;
   bl_command& out;
 
   void bytes(Bytes bytes) const {
@@ -19,10 +19,10 @@ struct Describe {
     out.kind = BL_COMMAND_REQUEST_BY_ROOT;
     out.peer = peer_of(c.peer);
     out.id = c.request;
-    roots.clear();
-    for (const Root& root : c.roots) roots.push_back(root_of(root));
-    out.roots = roots.data();
-    out.count = roots.size();
+    parts.roots.clear();
+    for (const Root& root : c.roots) parts.roots.push_back(root_of(root));
+    out.roots = parts.roots.data();
+    out.count = parts.roots.size();
   }
   void operator()(const chain::RequestByRange& c) const {
     out.kind = BL_COMMAND_REQUEST_BY_RANGE;
@@ -139,17 +139,36 @@ struct Describe {
     out.kind = BL_COMMAND_JUSTIFIED_INVALID;
     out.root = root_of(c.root);
   }
-  // No event of this interface leads to these: kind 0, which a host skips.
-  void operator()(const chain::RequestData&) const {}
-  void operator()(const chain::ImportData&) const {}
+  void operator()(const chain::RequestData& c) const {
+    out.kind = BL_COMMAND_REQUEST_DATA;
+    out.peer = peer_of(c.peer);
+    out.id = c.request;
+    parts.wanted.clear();
+    for (const chain::RequestData::Wanted& wanted : c.wanted) {
+      parts.wanted.push_back(
+          {root_of(wanted.block_root), wanted.indices.data(), wanted.indices.size()});
+    }
+    out.wanted = parts.wanted.data();
+    out.count = parts.wanted.size();
+  }
+  void operator()(const chain::ImportData& c) const {
+    out.kind = BL_COMMAND_IMPORT_DATA;
+    out.peer = peer_of(c.peer);
+    out.id = c.id;
+    out.root = root_of(c.block_root);
+    out.count = c.index;
+    bytes(c.bytes);
+  }
+  // No event of this interface leads to it: kind 0, which a host skips.
+  void operator()(const chain::KeepData&) const {}
 };
 
 }  // namespace
 
-void describe(const chain::Command& command, std::vector<bl_root>& roots, bl_command& out) {
+void describe(const chain::Command& command, CommandParts& parts, bl_command& out) {
   bl_command filled{};
   filled.reason = "";
-  std::visit(Describe{roots, filled}, command);
+  std::visit(Describe{parts, filled}, command);
   write_struct(filled, &out);
 }
 
@@ -161,7 +180,7 @@ bool bl_core::next(bl_command& out) {
   command = program.ring().pop();
   releases.run();
   if (!command) return false;
-  describe(*command, roots, out);
+  describe(*command, parts, out);
   return true;
 }
 

@@ -289,6 +289,10 @@ int32_t bl_core_get_stats(const bl_core* core, bl_core_stats* stats) {
     filled.own_refused = now.own_refused;
     filled.reorgs = now.reorgs;
     filled.charges = now.charges;
+    filled.blocks_without_data = now.blocks_without_data;
+    filled.data_requested = now.data_requested;
+    filled.data_received = now.data_received;
+    filled.data_invalid = now.data_invalid;
     write_struct(filled, stats);
     return BL_OK;
   });

@@ -12,7 +12,10 @@ uint64_t& full_counter(bl_producer& producer, const chain::Event& event) {
       std::holds_alternative<chain::OwnBlock>(event)) {
     return producer.stats.full_gossip;
   }
-  if (std::holds_alternative<chain::ChunkReceived>(event)) return producer.stats.full_chunk;
+  if (std::holds_alternative<chain::ChunkReceived>(event) ||
+      std::holds_alternative<chain::SidecarReceived>(event)) {
+    return producer.stats.full_chunk;
+  }
   if (std::holds_alternative<chain::GossipVote>(event)) return producer.stats.full_vote;
   return producer.stats.full_control;
 }
@@ -59,29 +62,35 @@ int32_t push(bl_producer* producer, chain::Event event) {
 
 bool valid(const bl_bytes& bytes) { return bytes.data != nullptr || bytes.size == 0; }
 
-// Pushes an event whose block has the adopted bytes; where it is refused they stay with the caller.
+template <class Kind>
+SharedBytes& bytes_of(Kind& event) {
+  return event.block.signed_bytes;
+}
+SharedBytes& bytes_of(chain::SidecarReceived& event) { return event.bytes; }
+
+// Pushes an event with the adopted bytes; where it is refused they stay with the caller.
 template <class Kind>
 int32_t push_adopted(bl_producer& producer, Kind event, ReleaseList::Adopted& adopted) {
   chain::Event made = std::move(event);
   const PushResult result = producer.port->push(std::move(made));
   if (result != PushResult::ok) {
-    std::get<Kind>(made).block.signed_bytes.reset();
+    bytes_of(std::get<Kind>(made)).reset();
     adopted.give_back();
   }
   return finish(producer, result, made);
 }
 
-// Pushes an event with the bytes of a block in it.
+// Pushes an event with these bytes in it.
 template <class Kind>
-int32_t push_block(bl_producer& producer, Kind event, const bl_bytes& bytes) {
+int32_t push_bytes(bl_producer& producer, Kind event, const bl_bytes& bytes) {
   if (bytes.release == nullptr) {
-    event.block.signed_bytes = SharedBytes::copy({bytes.data, bytes.size});
+    bytes_of(event) = SharedBytes::copy({bytes.data, bytes.size});
     chain::Event made = std::move(event);
     const PushResult result = producer.port->push(std::move(made));
     return finish(producer, result, made);
   }
   ReleaseList::Adopted adopted(producer.core->releases, bytes);
-  event.block.signed_bytes = adopted.bytes();
+  bytes_of(event) = adopted.bytes();
   return push_adopted(producer, std::move(event), adopted);
 }
 
@@ -153,7 +162,7 @@ int32_t push_decoded(bl_producer* producer, const bl_block* block, Make&& make) 
     if (!valid(given.signed_block) || given.signed_block.size > kMaxBlockSize) {
       return invalid(*producer, "bl_block.signed_block");
     }
-    return push_block(*producer, make(given), given.signed_block);
+    return push_bytes(*producer, make(given), given.signed_block);
   });
 }
 
@@ -161,6 +170,8 @@ constexpr size_t kMaxValidatorsOfAVote = 131'072;
 constexpr size_t kMaxVotesOfABlock = 65'536;
 constexpr size_t kMaxBalances = 4'194'304;
 constexpr size_t kMaxProof = 1u << 20;
+constexpr size_t kMaxMissing = 128;
+constexpr size_t kMaxSidecar = 1u << 20;
 
 chain::Checkpoint checkpoint_of(const bl_checkpoint& checkpoint) {
   return {checkpoint.number, root_of(checkpoint.root)};
@@ -242,6 +253,11 @@ std::optional<Error> failure_of(uint32_t why) {
 const char* read_import_result(const bl_import_result& given, chain::ImportVerdict& verdict) {
   static_assert(static_cast<int>(chain::Execution::invalid) == BL_EXECUTION_INVALID);
   if (given.execution > BL_EXECUTION_INVALID) return "BL_EXECUTION_*";
+  if (given.verdict > BL_VERDICT_TRY_AGAIN) return "BL_VERDICT_*";
+  verdict.verdict = static_cast<chain::Verdict>(given.verdict);
+  auto missing = numbers_of(given.missing, given.missing_count, kMaxMissing);
+  if (!missing) return "bl_import_result.missing";
+  verdict.missing = std::move(*missing);
   verdict.post = {.justified = checkpoint_of(given.justified),
                   .finalized = checkpoint_of(given.finalized),
                   .unrealized_justified = checkpoint_of(given.unrealized_justified),
@@ -451,6 +467,37 @@ int32_t bl_push_import_result(bl_producer* producer, const bl_import_result* res
     const PushResult pushed = producer->port->push(std::move(event));
     return finish(*producer, pushed, event);
   });
+}
+
+int32_t bl_push_sidecar(bl_producer* producer, const bl_sidecar* sidecar) {
+  return push_guarded(producer, [&]() -> int32_t {
+    bl_sidecar given;
+    if (!read_struct(sidecar, given)) return invalid(*producer, "bl_sidecar");
+    if (!valid(given.bytes) || given.bytes.size > kMaxSidecar) {
+      return invalid(*producer, "bl_sidecar.bytes");
+    }
+    chain::SidecarReceived event{.peer = peer_of(given.peer),
+                                 .request = given.request,
+                                 .block_root = root_of(given.block_root),
+                                 .index = given.index,
+                                 .bytes = {}};
+    return push_bytes(*producer, std::move(event), given.bytes);
+  });
+}
+
+int32_t bl_push_data_verdict(bl_producer* producer, uint64_t data, uint32_t verdict) {
+  if (verdict > BL_VERDICT_TRY_AGAIN) {
+    return push_guarded(producer, [&] { return invalid(*producer, "BL_VERDICT_*"); });
+  }
+  return push(producer,
+              chain::DataVerdict{.id = data, .verdict = static_cast<chain::Verdict>(verdict)});
+}
+
+int32_t bl_push_data_available(bl_producer* producer, const bl_root* block_root) {
+  if (block_root == nullptr) {
+    return push_guarded(producer, [&] { return invalid(*producer, "block_root"); });
+  }
+  return push(producer, chain::DataAvailable{root_of(*block_root)});
 }
 
 int32_t bl_push_vote_verdict(bl_producer* producer, const bl_vote* vote, uint32_t verdict) {

@@ -46,9 +46,10 @@ chain::ImportVerdict CallbackClient::import(const chain::BlockInfo& block, chain
   given.size = sizeof given;
   given.version = BL_VERSION;
   const bl_block named = named_block(block);
-  result.verdict = verdict_of(import_result_(context_, &named, &given));
+  const chain::Verdict verdict = verdict_of(import_result_(context_, &named, &given));
   given.size = sizeof given;
-  if (read_import_result(given, result) != nullptr) result = {.verdict = chain::Verdict::try_again};
+  if (read_import_result(given, result) != nullptr) return {.verdict = chain::Verdict::try_again};
+  result.verdict = verdict;
   return result;
 }
 

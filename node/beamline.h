@@ -1,4 +1,5 @@
 /* The C ABI of Beamline's chain core: a client embeds it beside a network of its own.
+ * (lint: allow(file-size): one header, which an embedder's tools read and install alone.)
  *
  * The core is one thread that owns the chain: block tree, head, block cache, what is asked of whom.
  * Your threads push events (a gossip message, a chunk of an answer, a peer that came or went, a
@@ -35,8 +36,6 @@
  *
  * Written so that C11, C++, Zig's @cImport, bindgen and ctypes read it alike: fixed-width types, no
  * bit-fields, no macros but constants.
- *
- * lint: allow(file-size): one header, which an embedder's tools read and install alone.
  */
 #ifndef BEAMLINE_H
 #define BEAMLINE_H
@@ -259,7 +258,7 @@ typedef struct bl_core_stats {
   uint64_t pending;      /* roots that are wanted, now */
   uint64_t in_flight;    /* requests, now */
   uint64_t peers;        /* now */
-  uint64_t requests;     /* sent, by root and by range */
+  uint64_t requests;     /* sent, of blocks */
   uint64_t stale_events; /* dropped: of peers that are not there, or of an older generation */
   uint64_t late_chunks;  /* of requests that are over */
   /* Since version 2. */
@@ -269,7 +268,11 @@ typedef struct bl_core_stats {
   uint64_t fork_choice_refused;  /* blocks, balances and payload verdicts that do not fit */
   uint64_t own_refused;          /* bl_push_own_block: no parent, not after it, or known */
   uint64_t reorgs;
-  uint64_t charges; /* of peers, for their conduct */
+  uint64_t charges;             /* of peers, for their conduct */
+  uint64_t blocks_without_data; /* that waited for their blobs or columns */
+  uint64_t data_requested;      /* blobs or columns */
+  uint64_t data_received;
+  uint64_t data_invalid; /* by your verdict */
 } bl_core_stats;
 
 /* Fills `stats` (its size and version are yours). Any thread; waits for nobody. Also after
@@ -567,7 +570,8 @@ int32_t bl_push_incoming_cancelled(bl_producer* producer, bl_peer peer, uint64_t
 #define BL_VERDICT_DATA_MISSING 3 /* blobs or columns are not here yet: asked again later */
 #define BL_VERDICT_TRY_AGAIN 4    /* a passing fault of yours: asked again later */
 
-/* The answer to BL_COMMAND_IMPORT, in any order. Producer. */
+/* The answer to BL_COMMAND_IMPORT, in any order. With BL_VERDICT_DATA_MISSING the core asks again
+ * after a while; bl_push_import_result can say what is missing, and it is fetched. Producer. */
 int32_t bl_push_import_verdict(bl_producer* producer, uint64_t import, uint32_t verdict);
 
 /* The same for a valid block, with what the fork choice needs to know of the state after it. In
@@ -587,6 +591,11 @@ typedef struct bl_import_result {
   size_t vote_count;
   const uint64_t* equivocations; /* validators of its attester slashings; optional, copied */
   size_t equivocation_count;
+  /* Since version 2. */
+  uint32_t verdict; /* BL_VERDICT_* */
+  uint32_t reserved2;
+  const uint64_t* missing; /* with _DATA_MISSING: indices of its blobs or columns, rising; copied */
+  size_t missing_count;    /* at most 128 */
 } bl_import_result;
 
 #define BL_EXECUTION_NONE 0
@@ -594,7 +603,34 @@ typedef struct bl_import_result {
 #define BL_EXECUTION_VALID 2
 #define BL_EXECUTION_INVALID 3
 
+/* Producer. */
 int32_t bl_push_import_result(bl_producer* producer, const bl_import_result* result);
+
+/* A blob or column of an answer to BL_COMMAND_REQUEST_DATA. You vouch that it says that it is of
+ * this block and index; whether it is valid you are asked by BL_COMMAND_IMPORT_DATA. */
+typedef struct bl_sidecar {
+  uint32_t size;
+  uint32_t version;
+  bl_peer peer;
+  uint64_t request;
+  bl_root block_root;
+  uint64_t index;
+  bl_bytes bytes; /* SSZ; up to 1 MiB */
+} bl_sidecar;
+
+/* As bl_push_chunk. What was not asked for ends the request, and its sender is charged. Class:
+ * chunk. Producer. */
+int32_t bl_push_sidecar(bl_producer* producer, const bl_sidecar* sidecar);
+
+/* The answer to BL_COMMAND_IMPORT_DATA, one for each, in any order. _INVALID_BYTES, _INVALID_BLOCK:
+ * who sent the sidecar is charged, whoever sent the block, and it is asked of others.
+ * _DATA_MISSING, _TRY_AGAIN: it is asked for again. While 4,096 of them or 256 MiB wait for this,
+ * no more is asked for. Producer. */
+int32_t bl_push_data_verdict(bl_producer* producer, uint64_t data, uint32_t verdict);
+
+/* What this block waits for came in another way (the mesh): its import is asked for again.
+ * Producer. */
+int32_t bl_push_data_available(bl_producer* producer, const bl_root* block_root);
 
 /* The answer to BL_COMMAND_VERIFY_VOTE, in any order: `verdict` is BL_VERDICT_VALID, _INVALID_BYTES
  * or _TRY_AGAIN (dropped); `vote` is the vote of the command, its id in `message`. Producer. */
@@ -638,10 +674,19 @@ int32_t bl_push_tick(bl_producer* producer, uint64_t interval);
 #define BL_COMMAND_FINALIZED_CHANGED 15 /* likewise; what conflicts with it is forgotten */
 #define BL_COMMAND_VERIFY_VOTE 16       /* id, slot, root (its head), source, target, validators */
 #define BL_COMMAND_JUSTIFIED_INVALID 17 /* root: no head can be right; stop and tell your user */
+#define BL_COMMAND_REQUEST_DATA 18      /* peer, id, wanted: ask for these, in one request */
+#define BL_COMMAND_IMPORT_DATA 19       /* peer, id, root (its block), count: its index, bytes */
 
 #define BL_GOSSIP_ACCEPT 0
 #define BL_GOSSIP_IGNORE 1
 #define BL_GOSSIP_REJECT 2
+
+/* Blobs or columns of a block. */
+typedef struct bl_data_wanted {
+  bl_root block_root;
+  const uint64_t* indices; /* rising */
+  size_t index_count;
+} bl_data_wanted;
 
 /* Pointers are the library's: valid until the next bl_command_next with this core, its destruction,
  * or the return of the callback. */
@@ -668,6 +713,7 @@ typedef struct bl_command {
   uint64_t head_slot;
   uint32_t aggregate;
   uint32_t reserved;
+  const bl_data_wanted* wanted; /* `count` of them; at most 128, and 768 indices in all */
 } bl_command;
 
 /* The next command, in order; `command->size` and `version` are yours. BL_EMPTY: there is none, and

@@ -78,9 +78,12 @@ void Core::collect() {
     ++stats_.commands;
     changed_ = true;
     if (observe(*command)) continue;
-    auto* job = std::get_if<chain::ImportBlock>(&*command);
-    if (job != nullptr && workers_ != nullptr) {
-      jobs_.push_back(std::move(*job));
+    auto* block = std::get_if<chain::ImportBlock>(&*command);
+    auto* data = std::get_if<chain::ImportData>(&*command);
+    if (block != nullptr && workers_ != nullptr) {
+      jobs_.emplace_back(std::move(*block));
+    } else if (data != nullptr && workers_ != nullptr && workers_->takes_data()) {
+      jobs_.emplace_back(std::move(*data));
     } else {
       outbox_.push_back(std::move(*command));
     }
@@ -99,7 +102,8 @@ bool Core::observe(const chain::Command& command) {
 }
 
 // A full pool re-queues. No timer is needed: it is full only while workers have jobs, and each
-// result is an event that brings us here again. At most Limits::imports_in_flight wait here.
+// result is an event that brings us here again. At most Limits::imports_in_flight blocks wait here,
+// and data_in_verification sidecars with what was on its way then.
 void Core::submit() {
   while (!jobs_.empty()) {
     if (workers_->submit(std::move(jobs_.front())) == PushResult::full) {

@@ -56,7 +56,8 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
 
   // Before the first turn.
   void set_network(NetworkPort& network) { network_ = &network; }
-  // Where ImportBlock goes, in the mode ChainConfig::Import::ask; without it, to the network port.
+  // Where ImportBlock and ImportData go, in the mode ChainConfig::Import::ask; without it, to the
+  // network port.
   // Before the first turn.
   void set_workers(WorkPort& workers) { workers_ = &workers; }
   // Where Persist and ReadBlocks go; the chain's configuration must ask for it. Before the first
@@ -100,7 +101,7 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   std::deque<chain::Command> outbox_;    // in order; what the network had no room for yet
   std::deque<chain::Persist> persists_;  // in order; what the store had no room for yet
   std::deque<chain::ReadBlocks> reads_;  // behind them; at most Limits::reads_in_flight
-  std::deque<chain::ImportBlock> jobs_;  // in order; what the pool had no room for yet
+  std::deque<Work> jobs_;                // in order; what the pool had no room for yet
   Snapshots snapshots_;
   uint64_t sequence_ = 0;  // of the last snapshot
   MonoTime next_snapshot_{};

@@ -78,7 +78,11 @@ void EmbeddedCore::write_stats() {
                 .fork_choice_refused = counted.fork_choice_refused,
                 .own_refused = counted.own_refused,
                 .reorgs = counted.reorgs,
-                .charges = counted.charges});
+                .charges = counted.charges,
+                .blocks_without_data = counted.blocks_without_data,
+                .data_requested = counted.data_requested,
+                .data_received = counted.data_received,
+                .data_invalid = counted.data_invalid});
 }
 
 }  // namespace beamline::node

@@ -40,6 +40,10 @@ struct EmbeddedStats {
   uint64_t own_refused = 0;
   uint64_t reorgs = 0;
   uint64_t charges = 0;
+  uint64_t blocks_without_data = 0;
+  uint64_t data_requested = 0;
+  uint64_t data_received = 0;
+  uint64_t data_invalid = 0;
 };
 
 // Copies of a value that one thread writes and others read, whole: a reader looks again when the

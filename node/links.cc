@@ -25,6 +25,9 @@ Weight weigh(const chain::Event& event) {
   if (const auto* chunk = std::get_if<chain::ChunkReceived>(&event)) {
     return {kChunk, chunk->block.signed_bytes.size()};
   }
+  if (const auto* sidecar = std::get_if<chain::SidecarReceived>(&event)) {
+    return {kChunk, sidecar->bytes.size()};
+  }
   if (const auto* vote = std::get_if<chain::GossipVote>(&event)) {
     return {kVote, vote->vote.proof.size()};
   }

@@ -91,7 +91,14 @@ struct NetworkLeave {};
 struct NetworkPublish {
   SharedBytes signed_block;
 };
-using NetworkMessage = std::variant<chain::Command, NetworkStart, NetworkLeave, NetworkPublish>;
+// A verified blob or column, for the network to serve.
+struct NetworkKeep {
+  Root block_root;
+  uint64_t index = 0;
+  SharedBytes bytes;
+};
+using NetworkMessage =
+    std::variant<chain::Command, NetworkStart, NetworkLeave, NetworkPublish, NetworkKeep>;
 using NetworkInbox = Inbox<NetworkMessage>;
 
 class InboxNetworkPort final : public NetworkPort {

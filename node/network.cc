@@ -52,6 +52,7 @@ Network::Network(Reactor& reactor, Tcp& tcp, const ChainSpec& spec,
       router_(gossip_params(config_), rng, reactor.now()),
       client_({}),
       server_({}),
+      sidecars_(config_.sidecar_bytes),
       types_(*spec.preset),
       digest_(spec.digest()),
       timer_([](Timer&) {}, nullptr) {
@@ -60,7 +61,7 @@ Network::Network(Reactor& reactor, Tcp& tcp, const ChainSpec& spec,
     meshsub_[index] = protocols_.add(name, true);
   }
   for (const reqresp::ProtocolInfo& row : reqresp::protocols()) {
-    reqresp_ids_.push_back(protocols_.add(row.id, true));
+    reqresp_ids_.push_back(protocols_.add(row.id, speaks(row.protocol)));
   }
   status_.fork_digest = digest_;
   status_.head_root = spec.genesis_block_root;

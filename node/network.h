@@ -18,11 +18,13 @@
 #include "codec/beacon_types.h"
 #include "codec/multiaddr.h"
 #include "codec/reqresp_messages.h"
+#include "codec/sidecar.h"
 #include "gossip/router.h"
 #include "libp2p/connection.h"
 #include "loop/tcp.h"
 #include "node/chain_spec.h"
 #include "node/ports.h"
+#include "node/sidecar_cache.h"
 #include "reqresp/client.h"
 #include "reqresp/handshake.h"
 #include "reqresp/server.h"
@@ -40,7 +42,14 @@ struct NetworkConfig {
   Duration gossip_reopen_first = seconds(1);  // a gossip stream that broke; doubling to redial_most
   Duration goodbye_timeout = seconds(1);
   std::string agent_version = "beamline";
+  // The data that blocks of this chain have: asked of peers for a client that misses some, and
+  // served. None: neither.
+  std::optional<SidecarKind> sidecars;
+  size_t sidecar_bytes = 64u << 20;  // kept to be served
 };
+
+// By which the data of blocks is asked for.
+reqresp::Protocol sidecar_protocol(SidecarKind kind);
 
 struct NetworkStats {
   uint64_t dials = 0;
@@ -55,6 +64,7 @@ struct NetworkStats {
   uint64_t gossip_undecodable = 0;
   uint64_t gossip_dropped = 0;  // the core's inbox was full: ignored
   uint64_t chunks = 0;
+  uint64_t sidecars = 0;
   uint64_t chunks_undecodable = 0;
   uint64_t events_held = 0;         // waited for room in the core's inbox
   uint64_t events_dropped = 0;      // waited for it when their peer went
@@ -102,6 +112,8 @@ class Network final : public TurnHook, private ListenerHandler {
   // Hands a SignedBeaconBlock of our own to the core, which imports it and has it published.
   // Errors: those of decoding.
   Status add_own_block(const SharedBytes& signed_block);
+  // A blob or column that is verified, or our own: served from now on, while there is room.
+  void keep_sidecar(const Root& block_root, uint64_t index, SharedBytes bytes);
 
   const PeerId& peer_id() const { return node_.peer_id(); }
   // Where we listen; empty if we do not.
@@ -110,6 +122,7 @@ class Network final : public TurnHook, private ListenerHandler {
   const gossip::Router& router() const { return router_; }
   const reqresp::Client& client() const { return client_; }
   const reqresp::Server& server() const { return server_; }
+  const SidecarCache& sidecars() const { return sidecars_; }
   const libp2p::ConnectionStats& connection_stats() const { return node_.stats(); }
   uint32_t peers() const { return peers_up_; }
 
@@ -206,6 +219,15 @@ class Network final : public TurnHook, private ListenerHandler {
   RequestPlace* server_place(reqresp::RequestId request);
   void cancel(const chain::CancelRequest& command, Now now);
 
+  void fail_undecodable(RequestPlace& place, reqresp::RequestId request, const Error& error,
+                        Now now);
+
+  // network_data.cc
+  bool speaks(reqresp::Protocol protocol) const;
+  void request_data(chain::RequestData&& command, Now now);
+  bool on_sidecar(const reqresp::ClientEvent& event, RequestPlace& place, Now now);
+  bool on_sidecar_request(const reqresp::ServerEvent& event, Now now);
+
   // network_handshake.cc
   void run_handshake(Peer& peer, Now now);
   void on_handshake_action(Peer& peer, const reqresp::Handshake::Action& action, Now now);
@@ -239,6 +261,7 @@ class Network final : public TurnHook, private ListenerHandler {
   gossip::Router router_;
   reqresp::Client client_;
   reqresp::Server server_;
+  SidecarCache sidecars_;
   BeaconTypes types_;
   ssz::Hasher hasher_;
   ForkDigest digest_;

@@ -156,18 +156,24 @@ void Network::on_chunk(ClientEvent&& event, Now now) {
   if (place == nullptr || on_handshake_chunk(find(place->peer), event, now)) return;
   if (place->chain_id == 0) return;
   if (Peer* peer = find(place->peer)) peer->noise += event.payload.size();
+  if (on_sidecar(event, *place, now)) return;
   auto block = decode_block(event.payload);
   if (block) {
     ++stats_.chunks;
     return push_core(chain::ChunkReceived{
         .peer = place->peer, .request = place->chain_id, .block = std::move(*block)});
   }
-  // The core charges the peer for it.
+  fail_undecodable(*place, event.request, block.error(), now);
+}
+
+// The core charges the peer for it.
+void Network::fail_undecodable(RequestPlace& place, reqresp::RequestId request, const Error& error,
+                               Now now) {
   ++stats_.chunks_undecodable;
-  const chain::RequestId id = std::exchange(place->chain_id, 0);
+  const chain::RequestId id = std::exchange(place.chain_id, 0);
   core_requests_.erase(id);
-  push_core(chain::RequestFailed{.peer = place->peer, .request = id, .error = block.error()});
-  client_.cancel(event.request, now);
+  push_core(chain::RequestFailed{.peer = place.peer, .request = id, .error = error});
+  client_.cancel(request, now);
 }
 
 void Network::on_client_done(const ClientEvent& event, Now now) {
@@ -259,6 +265,7 @@ void Network::on_request(ServerEvent&& event, Now now) {
     const auto code = chain::ResponseCode::resource_unavailable;
     return finish_response(serve, code, "status first", now);
   }
+  if (on_sidecar_request(event, now)) return;
   if (RequestPlace* place = server_place(event.request)) place->serving = true;
   // The server has checked the body's size, so it decodes.
   if (event.protocol == Protocol::blocks_by_root_v1 ||
@@ -382,8 +389,11 @@ void Network::execute(chain::Command&& command) {
     void operator()(chain::VerifyVote&&) {}
     void operator()(chain::JustifiedChanged&&) {}
     void operator()(chain::JustifiedInvalid&&) {}
-    void operator()(chain::RequestData&&) {}  // no client of ours names what it lacks
     void operator()(chain::ImportData&&) {}
+    void operator()(chain::RequestData&& c) { self.request_data(std::move(c), now); }
+    void operator()(chain::KeepData&& c) {
+      self.keep_sidecar(c.block_root, c.index, std::move(c.bytes));
+    }
   };
   std::visit(Executor{*this, now}, std::move(command));
 }

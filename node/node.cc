@@ -59,6 +59,13 @@ bool Node::publish(SharedBytes signed_block) {
   return control_.try_push(kBlocks, std::move(message), size) == PushResult::ok;
 }
 
+bool Node::keep_sidecar(const Root& block_root, uint64_t index, SharedBytes bytes) {
+  if (!control_) return false;
+  const size_t size = bytes.size();
+  NetworkMessage message = NetworkKeep{block_root, index, std::move(bytes)};
+  return control_.try_push(kBlocks, std::move(message), size) == PushResult::ok;
+}
+
 void Node::stop() {
   if (control_) {
     NetworkMessage message = NetworkLeave{};

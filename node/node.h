@@ -5,7 +5,7 @@
 
 namespace beamline::node {
 
-// Thread rule: start(), stop() and publish() by one thread at a time, the owner's.
+// Thread rule: start(), stop(), publish() and keep_sidecar() by one thread at a time, the owner's.
 class Node {
  public:
   Node(NodeOptions options, secp256k1::SecretKey identity, CoreObserver& observer);
@@ -21,6 +21,9 @@ class Node {
   // not decode, or does not build on the chain, is dropped and counted. False: not taken, too many
   // are on their way or the node does not run.
   bool publish(SharedBytes signed_block);
+  // A blob or column that is verified, or of a block of our own: peers that ask for it are served,
+  // while there is room (NetworkConfig::sidecar_bytes). False: as above.
+  bool keep_sidecar(const Root& block_root, uint64_t index, SharedBytes bytes);
 
   // The state of the chain, for any thread; after start(). A reader may outlive the node.
   Snapshots::Reader snapshots() const { return core_.snapshots(); }

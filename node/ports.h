@@ -2,6 +2,8 @@
 // The two may share a reactor or have one each; they see only these ports.
 #pragma once
 
+#include <variant>
+
 #include "base/time.h"
 #include "chain/commands.h"
 #include "chain/events.h"
@@ -38,13 +40,16 @@ class NetworkPort {
   virtual Duration retry_after() const { return milliseconds(1); }
 };
 
-// Threads that may block: they take blocks to verify and import. Called on the core's thread; the
-// result comes back as an ImportVerdict.
+// Threads that may block: they take blocks to verify and import, and sidecars to verify. Called on
+// the core's thread; the result comes back as an ImportVerdict or a DataVerdict.
+using Work = std::variant<chain::ImportBlock, chain::ImportData>;
 class WorkPort {
  public:
   virtual ~WorkPort() = default;
   // Unless `ok`, the job is as it was: the core keeps it and tries again in its next turn.
-  virtual PushResult submit(chain::ImportBlock&& job) = 0;
+  virtual PushResult submit(Work&& job) = 0;
+  // Whether it takes ImportData too; else that goes to the network port.
+  virtual bool takes_data() const { return true; }
 };
 
 // The thread that may wait for a disk. Called on the core's thread; a Persist is answered by

@@ -3,6 +3,19 @@
 namespace beamline::node {
 namespace {
 
+// What the chain asks for at once is what peers put up with: more would be refused before it left.
+void limit_requests(const NetworkConfig& network, chain::Limits& limits) {
+  using reqresp::Protocol;
+  const auto most = [](Protocol protocol) { return request_limit(reqresp::info(protocol)); };
+  limits.roots_per_request = std::min(limits.roots_per_request, most(Protocol::blocks_by_root_v1));
+  const uint64_t slots = most(Protocol::blocks_by_range_v1);
+  limits.range_slots = std::min(limits.range_slots, slots);
+  limits.window_slots_max = std::min(limits.window_slots_max, slots);
+  if (!network.sidecars) return;
+  limits.data_per_request =
+      std::min(limits.data_per_request, most(sidecar_protocol(*network.sidecars)));
+}
+
 chain::ChainConfig chain_config(const ChainSpec& spec) {
   chain::ChainConfig config;
   config.anchor.root = spec.genesis_block_root;
@@ -67,6 +80,10 @@ void NetworkProgram::on_message(NetworkMessage& message) {
       if (network_ != nullptr) network_->execute(std::move(early));
     }
     say(*start->report, opened, network_ == nullptr ? Endpoint{} : network_->listening());
+  } else if (auto* keep = std::get_if<NetworkKeep>(&message)) {
+    if (network_ != nullptr) {
+      network_->keep_sidecar(keep->block_root, keep->index, std::move(keep->bytes));
+    }
   } else if (auto* publish = std::get_if<NetworkPublish>(&message)) {
     if (network_ != nullptr) std::ignore = network_->add_own_block(publish->signed_block);
   } else {
@@ -91,8 +108,11 @@ Status CoreProgram::on_start(Reactor& reactor) {
   }
   chain::ChainConfig config = chain_config(options_.spec);
   config.limits = options_.limits;
+  limit_requests(options_.network, config.limits);
   const chain::BlockInfo anchor = config.anchor;
-  if (options_.client != nullptr) config.import = chain::ChainConfig::Import::ask;
+  if (options_.client != nullptr || options_.work != nullptr) {
+    config.import = chain::ChainConfig::Import::ask;
+  }
   chain::Recovered recovered;
   if (options_.store != nullptr) {
     auto found = options_.store->open(anchor);
@@ -102,6 +122,7 @@ Status CoreProgram::on_start(Reactor& reactor) {
     config.anchor = recovered.anchor.block;
   }
   core_ = std::make_unique<Core>(reactor, std::move(config), observer_, options_.core);
+  if (options_.work != nullptr) core_->set_workers(*options_.work);
   snapshots_ = core_->snapshots();
   if (options_.store != nullptr) {
     const Status restored = core_->chain().restore(reactor.now(), std::move(recovered));

@@ -35,6 +35,8 @@ struct NodeOptions {
   // taken. Needs the network thread. Outlives the node.
   BlockClient* client = nullptr;
   WorkerPoolOptions workers;
+  // Instead: who takes the jobs on the core's thread, and gives the answers to Core::on_message().
+  WorkPort* work = nullptr;
   // Where the chain is kept; null: nowhere. Opened when the node starts, which begins with what it
   // holds, and then written by a thread of its own. Needs the network thread. Outlives the node.
   chain::Store* store = nullptr;

@@ -25,7 +25,7 @@ Status WorkerPool::start(const WorkerPoolOptions& options, const CoreInbox::Gate
   if (options.jobs == 0) return local_error(Code::invalid_argument, "jobs");
   wake_ = eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC);
   if (wake_ < 0) return local_error(Code::io_error, "eventfd", errno);
-  queue_ = std::make_unique<WorkQueue<chain::ImportBlock>>(options.jobs);
+  queue_ = std::make_unique<WorkQueue<Work>>(options.jobs);
   client_ = &client;
   stopping_.store(false, std::memory_order_relaxed);
   // A result holds its node until the core has run it and ended its turn; a worker has one job at a
@@ -59,8 +59,8 @@ void WorkerPool::stop() {
   wake_ = -1;
 }
 
-PushResult WorkerPool::submit(chain::ImportBlock&& job) {
-  using Pushed = WorkQueue<chain::ImportBlock>::Pushed;
+PushResult WorkerPool::submit(Work&& job) {
+  using Pushed = WorkQueue<Work>::Pushed;
   const Pushed pushed = queue_->push(std::move(job));
   if (pushed == Pushed::full) {
     ++refused_;
@@ -88,9 +88,10 @@ void WorkerPool::sleep() const {
 void WorkerPool::body(CoreInbox::Producer& results) {
   for (;;) {
     if (queue_->begin_take()) sleep();
-    const std::optional<chain::ImportBlock> job = queue_->end_take();
+    const std::optional<Work> job = queue_->end_take();
     if (!job) return;
-    chain::Event result = run(*job);
+    chain::Event result =
+        std::visit([&](const auto& what) { return chain::Event(run(what)); }, *job);
     while (results.try_push(kResult, std::move(result)) == PushResult::full) {
       postponed_.fetch_add(1, std::memory_order_relaxed);
       if (stopping_.load(std::memory_order_acquire)) return;
@@ -110,6 +111,17 @@ chain::ImportVerdict WorkerPool::run(const chain::ImportBlock& job) {
     result.verdict = chain::Verdict::try_again;
   }
   result.import = job.import;
+  return result;
+}
+
+chain::DataVerdict WorkerPool::run(const chain::ImportData& job) {
+  chain::DataVerdict result{.id = job.id, .verdict = chain::Verdict::try_again};
+  try {
+    result.verdict = client_->verify_data(job);
+  } catch (...) {
+    threw_.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (result.verdict == chain::Verdict::valid) result.bytes = job.bytes;
   return result;
 }
 

@@ -1,6 +1,6 @@
-// The threads on which the client's callbacks run: verification and import of blocks. The core
-// gives a job and goes on; the result comes back as an event through its inbox, in any order. No
-// client callback ever runs on the core's thread.
+// The threads on which the client's callbacks run: verification and import of blocks, verification
+// of sidecars. The core gives a job and goes on; the result comes back as an event through its
+// inbox, in any order. No client callback ever runs on the core's thread.
 //
 // Bounded: `jobs` wait at most. A full pool refuses, and the core keeps the job and tries again at
 // the end of a later turn. Workers sleep on an eventfd while there is nothing to do; that sleep,
@@ -31,6 +31,10 @@ class BlockClient {
   // The state transition. Its parent was imported before; called after verify() said valid. Of the
   // answer everything but the id.
   virtual chain::ImportVerdict import(const chain::BlockInfo& block, chain::Origin origin) = 0;
+  // A blob or column that import() had said is missing: keeps it, if it is valid.
+  virtual chain::Verdict verify_data(const chain::ImportData&) { return chain::Verdict::valid; }
+  // False: sidecars are not for these threads.
+  virtual bool verifies_data() const { return true; }
 };
 
 struct WorkerPoolOptions {
@@ -63,7 +67,8 @@ class WorkerPool final : public WorkPort {
   void stop();
 
   // The core's thread. `full`: the job is as it was. Never waits.
-  PushResult submit(chain::ImportBlock&& job) override;
+  PushResult submit(Work&& job) override;
+  bool takes_data() const override { return client_->verifies_data(); }
 
   // The core's thread.
   WorkerPoolStats stats() const;
@@ -75,10 +80,11 @@ class WorkerPool final : public WorkPort {
   };
   void body(CoreInbox::Producer& results);
   chain::ImportVerdict run(const chain::ImportBlock& job);
+  chain::DataVerdict run(const chain::ImportData& job);
   void sleep() const;
   void wake(uint64_t workers) const;
 
-  std::unique_ptr<WorkQueue<chain::ImportBlock>> queue_;
+  std::unique_ptr<WorkQueue<Work>> queue_;
   BlockClient* client_ = nullptr;
   int wake_ = -1;  // eventfd, a semaphore
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -37,10 +37,14 @@ struct Said {
   bl_command command{};
   std::vector<bl_root> roots;
   std::vector<uint8_t> bytes;
+  std::vector<uint64_t> indices;  // of the first block whose data is wanted
   std::string reason;
 
   explicit Said(const bl_command& c) : command(c), reason(c.reason) {
     if (c.roots != nullptr) roots.assign(c.roots, c.roots + c.count);
+    if (c.wanted != nullptr) {
+      indices.assign(c.wanted->indices, c.wanted->indices + c.wanted->index_count);
+    }
     if (c.bytes != nullptr) bytes.assign(c.bytes, c.bytes + c.bytes_size);
   }
 };

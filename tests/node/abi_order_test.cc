@@ -11,9 +11,10 @@ namespace {
 
 // A core that takes no events: its commands wait for a host that does not take them.
 struct Stuck {
-  static bl_core_options options() {
+  static bl_core_options options(uint32_t progress_timeout_ms) {
     bl_core_options options = default_options();
     options.command_capacity = 64;
+    options.progress_timeout_ms = progress_timeout_ms;
     return options;
   }
   static bl_producer_options limits() {
@@ -24,7 +25,8 @@ struct Stuck {
     limits.control_events = 64;
     return limits;
   }
-  Stuck() {
+  explicit Stuck(uint32_t progress_timeout_ms = 0)
+      : host(options(progress_timeout_ms), &producer_limits) {
     EXPECT_EQ(bl_push_peer_up(host.producer, host.peer), BL_OK);
     EXPECT_EQ(host.gossip(1, name('X'), name('P'), 2), BL_OK);
     EXPECT_TRUE(host.until_said(BL_COMMAND_REQUEST_BY_ROOT, 1));
@@ -68,7 +70,7 @@ struct Stuck {
   }
 
   const bl_producer_options producer_limits = limits();
-  AbiHost host{options(), &producer_limits};
+  AbiHost host;
   uint64_t request = 0;
   size_t clogged = 0;
 };
@@ -111,6 +113,19 @@ TEST(AbiBackpressure, ARefusedChunkStaysWithTheCallerAndItsRootsStayPending) {
   ASSERT_TRUE(stuck.host.until_said(BL_COMMAND_IMPORTED, 2));
   EXPECT_EQ(stuck.host.count(BL_COMMAND_REQUEST_BY_ROOT), 1u);
   EXPECT_EQ(stuck.host.count(BL_COMMAND_CANCEL_REQUEST), 0u);
+}
+
+// The host never retries, and never says that the request failed.
+TEST(AbiBackpressure, TheDeadlineEndsARequestWhoseChunkWasRefused) {
+  Stuck stuck(400);
+  stuck.clog();
+  ASSERT_EQ(stuck.host.give(bl_push_chunk_block, stuck.request + 1'000, name('Y'), name('A'), 1),
+            BL_OK);
+  ASSERT_EQ(stuck.chunk(), BL_FULL);
+  ASSERT_TRUE(stuck.host.until_said(BL_COMMAND_CANCEL_REQUEST, 1));
+  EXPECT_EQ(stuck.host.last(BL_COMMAND_CANCEL_REQUEST).command.id, stuck.request);
+  ASSERT_TRUE(stuck.host.until_said(BL_COMMAND_REQUEST_BY_ROOT, 2));
+  EXPECT_TRUE(same(stuck.host.last(BL_COMMAND_REQUEST_BY_ROOT).roots[0], name('P')));
 }
 
 TEST(AbiBackpressure, OnlyTheFailureOrTheDeadlineEndsARequestWhoseChunkWasRefused) {
@@ -185,6 +200,59 @@ TEST(AbiOrder, PeerDownRunsAfterAllThatWasPushedBeforeItAndEndsItsGeneration) {
     }
     EXPECT_EQ(host.stats().stale_events, stale + 1);
   }
+}
+
+// Four threads take turns; each pushes the child of what the one before it pushed. Out of order,
+// one of them would be an orphan.
+TEST(AbiOrder, PushesOfFourThreadsAreAppliedInTheOrderInWhichTheyReturned) {
+  AbiHost host;
+  ASSERT_EQ(bl_push_peer_up(host.producer, host.peer), BL_OK);
+  constexpr uint32_t kThreads = 4, kBlocks = 200;
+  std::atomic<uint32_t> turn{1};
+  std::array<std::thread, kThreads> threads;
+  for (uint32_t t = 0; t < kThreads; ++t) {
+    threads[t] = std::thread([&, t] {
+      bl_producer* producer = nullptr;
+      ASSERT_EQ(bl_producer_create(host.core, nullptr, &producer), BL_OK);
+      for (uint32_t i = 1 + t; i <= kBlocks; i += kThreads) {
+        for (uint32_t now = turn.load(); now != i; now = turn.load()) turn.wait(now);
+        const bl_root parent = i == 1 ? name('A') : name('B', i - 1);
+        EXPECT_EQ(host.give(bl_push_gossip_block, i, name('B', i), parent, i, producer), BL_OK);
+        turn.store(i + 1);
+        turn.notify_all();
+      }
+      bl_producer_destroy(producer);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(host.until_said(BL_COMMAND_IMPORTED, kBlocks));
+  EXPECT_EQ(host.count(BL_COMMAND_REQUEST_BY_ROOT), 0u);
+  for (const Said& one : host.said) EXPECT_NE(one.reason, "parent_unknown");
+}
+
+// The core takes nothing, and yet the caller learns what its bytes are worth.
+TEST(AbiOrder, BytesAreDecodedOnTheCallingThreadNotOnTheCores) {
+  Stuck stuck;
+  stuck.clog();
+  const uint64_t events = stuck.host.stats().events;
+  constexpr std::string_view kTopic = "/eth2/01020304/beacon_block/ssz_snappy";
+  const std::vector<uint8_t> garbage(100, 0xff);
+  auto gossip = sized<bl_gossip>();
+  gossip.sender = stuck.host.peer;
+  gossip.topic = kTopic.data();
+  gossip.topic_size = kTopic.size();
+  gossip.payload = {garbage.data(), garbage.size(), nullptr, nullptr};
+  auto chunk = sized<bl_chunk>();
+  chunk.peer = stuck.host.peer;
+  chunk.request = stuck.request;
+  chunk.payload = gossip.payload;
+  for (const uint32_t encoding : {uint32_t{BL_ENCODING_DEFAULT}, uint32_t{BL_ENCODING_SSZ}}) {
+    gossip.encoding = chunk.encoding = encoding;
+    EXPECT_EQ(bl_push_gossip(stuck.host.producer, &gossip), BL_MALFORMED);
+    EXPECT_EQ(bl_push_chunk(stuck.host.producer, &chunk), BL_MALFORMED);
+  }
+  EXPECT_EQ(stuck.host.producer_stats().malformed, 4u);
+  EXPECT_EQ(stuck.host.stats().events, events);
 }
 
 TEST(AbiOrder, ChunkEndAndErrorOfARequestShareAQueue) {

@@ -1,6 +1,7 @@
 // Hosts of other languages, built and run against libbeamline.so as an embedder would.
 #include <cstdlib>
 #include <filesystem>
+#include <regex>
 #include <sstream>
 
 #include <gtest/gtest.h>
@@ -48,6 +49,42 @@ TEST_F(Embedding, HeaderAloneIsPedanticC11) {
     expect_runs("c++ -std=" + standard + " -pedantic -Wall -Wextra -Werror -x c++ -fsyntax-only" +
                 include() + file);
   }
+}
+
+// What its head promises: read by any tool, and every function says who may call it.
+TEST_F(Embedding, HeaderHasNoMacrosButConstantsNoBitFieldsAndAThreadRuleForEachFunction) {
+  std::istringstream lines(read_file(top() + "/node/beamline.h"));
+  const std::regex constant("#define BL_[A-Z0-9_]+ ?(-?[0-9]+|\\\\)?.*");
+  const std::regex function("^(int32_t|uint32_t|void|const char\\*) (bl_[a-z_]+)\\(.*");
+  const std::regex rule("Any thread|Owner|Producer|One thread at a time|one thread at a time");
+  std::string comment, section;
+  size_t functions = 0;
+  bool open = false;
+  for (std::string line; std::getline(lines, line);) {
+    EXPECT_FALSE(std::regex_search(line, std::regex("^ *u?int[0-9]*_t [a-z_]+ *: *[0-9]"))) << line;
+    EXPECT_EQ(line.find('\t'), std::string::npos) << line;
+    if (line.starts_with("#define") && line != "#define BEAMLINE_H") {
+      EXPECT_TRUE(std::regex_match(line, constant)) << line;
+      EXPECT_EQ(line.substr(0, line.find(' ', 8)).find('('), std::string::npos) << line;
+    }
+    if (line.starts_with("/* ---- ")) section.clear();
+    if (line.starts_with("/*")) comment.clear(), open = true;
+    if (open) comment += line;
+    if (line.find("*/") != std::string::npos) {
+      open = false;
+      const bool lasts =
+          comment.starts_with("/* ---- ") || comment.find("here and below") != comment.npos;
+      if (lasts && std::regex_search(comment, rule)) section = comment;
+    }
+    std::smatch found;
+    if (open || !std::regex_match(line, found, function)) continue;
+    ++functions;
+    EXPECT_TRUE(std::regex_search(comment + section, rule)) << found[2];
+  }
+  std::istringstream symbols(read_file(source("symbols")));
+  size_t listed = 0;
+  for (std::string name; symbols >> name;) ++listed;
+  EXPECT_EQ(functions, listed);
 }
 
 TEST_F(Embedding, CProgramPushesFromFourThreads) {
