@@ -3,16 +3,6 @@
 #include <algorithm>
 
 namespace beamline::chain::lean {
-namespace {
-
-LeanCheckpoint checkpoint_of(const Checkpoint& checkpoint) {
-  return {.root = checkpoint.root, .slot = checkpoint.number};
-}
-Checkpoint checkpoint_of(const LeanCheckpoint& checkpoint) {
-  return {.number = checkpoint.slot, .root = checkpoint.root};
-}
-
-}  // namespace
 
 LeanForkChoice::LeanForkChoice(const LeanTypes& types, const LeanForkChoiceConfig& config,
                                const StoreBlock& anchor)

@@ -26,6 +26,14 @@ struct LeanForkChoiceConfig {
   uint64_t seed = 0;  // of the index by root
 };
 
+// Lean numbers its checkpoints by slot.
+inline LeanCheckpoint checkpoint_of(const Checkpoint& checkpoint) {
+  return {.root = checkpoint.root, .slot = checkpoint.number};
+}
+inline Checkpoint checkpoint_of(const LeanCheckpoint& checkpoint) {
+  return {.number = checkpoint.slot, .root = checkpoint.root};
+}
+
 class LeanForkChoice final : public ForkChoice {
  public:
   // Starts from a trusted block. The registry never changes in lean: the anchor's number of

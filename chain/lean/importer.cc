@@ -15,10 +15,6 @@ uint64_t memory_of(const LeanState& state) {
          state.justifications_validators.bits.size();
 }
 
-Checkpoint checkpoint_of(const LeanCheckpoint& checkpoint) {
-  return {.number = checkpoint.slot, .root = checkpoint.root};
-}
-
 chain::Vote vote_of(const LeanAttestationData& data) {
   chain::Vote vote;
   vote.slot = data.slot;

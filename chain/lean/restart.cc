@@ -11,13 +11,6 @@
 namespace beamline::chain::lean {
 namespace {
 
-LeanCheckpoint checkpoint_of(const Checkpoint& checkpoint) {
-  return {.root = checkpoint.root, .slot = checkpoint.number};
-}
-Checkpoint checkpoint_of(const LeanCheckpoint& checkpoint) {
-  return {.number = checkpoint.slot, .root = checkpoint.root};
-}
-
 // How often votes were accepted up to this interval: at the last of each slot.
 uint64_t acceptances(Interval time) { return (time + 1) / kIntervalsPerSlot; }
 
