@@ -102,7 +102,7 @@ TEST(Sidecar, ItsNameIsTheRootOfTheHeaderInsideAndItsIndex) {
   const Root root = hasher.hash_tree_root(ssz::View::trust(BeaconBlockHeader::ssz_type(), encoded));
   std::vector<uint8_t> column(356);
   column[0] = 77;
-  for (const size_t offset : {8, 12, 16}) column[offset] = 356 % 256, column[offset + 1] = 1;
+  for (const size_t offset : {8u, 12u, 16u}) column[offset] = 356 % 256, column[offset + 1] = 1;
   std::copy(encoded.begin(), encoded.end(), column.begin() + 20);
   const auto named = name_sidecar(types(), SidecarKind::columns, column, hasher);
   ASSERT_TRUE(named.has_value()) << to_string(named.error());
