@@ -48,6 +48,7 @@ struct TableConfig {
   size_t subnet_per_table = 10;
   Duration prune_interval = seconds(5);
   Duration refresh_after = seconds(3600);  // a bucket that nothing touched
+  Duration refresh_spacing = seconds(10);  // between two of them
   Duration fast_interval = seconds(3);     // revalidation: a contact of the list, one of those
   Duration slow_interval = seconds(9);     // not seen for long, after a random time up to this
   Duration candidate_interval = milliseconds(100);  // between two pings of unproven contacts
@@ -165,7 +166,8 @@ class Table {
   // The next ping to send, if one is due; the contact is then pending. Call until nullopt.
   std::optional<PingOrder> poll_ping(Now now, Rng& rng);
   // A random id of a bucket that has not been touched for long: look it up. Each bucket once per
-  // interval; buckets nearer than our nearest neighbour are left out.
+  // interval, one at a time; buckets nearer than our nearest neighbours are left out, and what lies
+  // behind kRefreshGap empty ones is no neighbour but an id that was made up to be near.
   std::optional<NodeId> poll_refresh(Now now, Rng& rng);
   MonoTime next_refresh() const { return next_refresh_; }
   // Of tick() and poll_ping().
@@ -216,6 +218,7 @@ class Table {
   static constexpr size_t kChunk = 64;
   static constexpr size_t kMaxCandidates = 256;
   static constexpr size_t kRevalidationDraws = 4;
+  static constexpr unsigned kRefreshGap = 4;
   static constexpr uint32_t kInNoList = UINT32_MAX;
   struct Bucket {
     std::array<Slot, kBucketSize> main;

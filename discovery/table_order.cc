@@ -370,8 +370,10 @@ Table::Slot Table::next_revalidation(Now now, Rng& rng) {
 
 std::optional<NodeId> Table::poll_refresh(Now now, Rng& rng) {
   if (now.mono < next_refresh_) return std::nullopt;
-  unsigned lowest = 0;
-  while (lowest < kBuckets && !occupied(lowest)) ++lowest;
+  unsigned lowest = kBuckets;
+  for (unsigned i = kBuckets; i-- > 0 && (lowest == kBuckets || lowest - i <= kRefreshGap);) {
+    if (occupied(i)) lowest = i;
+  }
   MonoTime next = now.mono + config_.refresh_after;
   for (unsigned i = kBuckets; i-- > lowest;) {
     Bucket& bucket = buckets_[i];
@@ -379,6 +381,7 @@ std::optional<NodeId> Table::poll_refresh(Now now, Rng& rng) {
     if (due <= now.mono) {
       bucket.touched = now.mono;
       ++stats_.refreshed;
+      next_refresh_ = now.mono + config_.refresh_spacing;
       return random_id_in_bucket(self_, i, rng);
     }
     next = std::min(next, due);
