@@ -93,10 +93,7 @@ void Discv5::challenge(const Packet& packet, const Peer& peer, Now now) {
   if (decision.verdict == ChallengeTable::Verdict::make) {
     ++stats_.challenges_sent;
     if (const auto known = handler_.known_record(peer.id)) {
-      std::array<uint8_t, secp256k1::kUncompressedSize> whole{4};
-      std::copy(known->key.begin(), known->key.end(), whole.begin() + 1);
-      const auto key = secp256k1::PublicKey::parse(whole);
-      if (key) {
+      if (const auto key = discovery::public_key_of(known->key)) {
         made.key = *key;
         made.enr_seq = known->seq;
       }

@@ -173,9 +173,7 @@ void Discv5::on_whoareyou(const Packet& packet, const Endpoint& from, Now now) {
     return;
   }
   Call& call = calls_[slot];
-  std::array<uint8_t, secp256k1::kUncompressedSize> whole{4};
-  std::ranges::copy(call.key, whole.begin() + 1);
-  const auto remote = secp256k1::PublicKey::parse(whole);
+  const auto remote = discovery::public_key_of(call.key);
   if (!remote) {
     return finish(slot, local_error(Code::bad_key, "discv5.destination"), now);
   }

@@ -7,10 +7,6 @@
 namespace beamline::discovery {
 namespace {
 
-uint32_t big_endian(Bytes four) {
-  return uint32_t{four[0]} << 24 | uint32_t{four[1]} << 16 | uint32_t{four[2]} << 8 | four[3];
-}
-
 // The entry "eth" (devp2p enr-entries/eth.md): [[fork-hash, fork-next], ...].
 uint32_t fork_of_eth(Bytes item) {
   auto entry = rlp::parse_list(item, "eth");
@@ -18,7 +14,7 @@ uint32_t fork_of_eth(Bytes item) {
   auto id = entry->list("eth");
   if (!id) return 0;
   const auto hash = id->fixed("eth", 4);
-  return hash ? big_endian(*hash) : 0;
+  return hash ? fork_number(hash->first<4>()) : 0;
 }
 
 }  // namespace
@@ -35,6 +31,16 @@ NodeKey key_of(const secp256k1::PublicKey& key) {
   NodeKey out;
   std::copy(bytes.begin() + 1, bytes.end(), out.begin());
   return out;
+}
+
+Result<secp256k1::PublicKey> public_key_of(const NodeKey& key) {
+  std::array<uint8_t, secp256k1::kUncompressedSize> whole{4};
+  std::copy(key.begin(), key.end(), whole.begin() + 1);
+  return secp256k1::PublicKey::parse(whole);
+}
+
+uint32_t fork_number(std::span<const uint8_t, 4> hash) {
+  return uint32_t{hash[0]} << 24 | uint32_t{hash[1]} << 16 | uint32_t{hash[2]} << 8 | hash[3];
 }
 
 NodeRecord record_of(const Enr& enr) {
@@ -55,7 +61,7 @@ NodeRecord record_of(const Enr& enr) {
   if (enr.item("snap")) record.capabilities |= kCapSnap;
   if (const auto eth2 = enr.eth2()) {
     record.capabilities |= kCapEth2;
-    record.fork = big_endian(Bytes(*eth2).first(4));
+    record.fork = fork_number(Bytes(*eth2).first<4>());
   }
   if (enr.item("quic") || enr.item("quic6")) record.capabilities |= kCapQuic;
   record.seq = enr.seq();

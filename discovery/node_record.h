@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "base/bytes.h"
 #include "base/endpoint.h"
@@ -46,5 +47,9 @@ struct NodeRecord {
 NodeRecord record_of(const Enr& enr);
 NodeRecord record_of(const Enode& enode);
 NodeKey key_of(const secp256k1::PublicKey& key);
+// Errors: bad_key. (A record whose key nobody has proven may hold any bytes.)
+Result<secp256k1::PublicKey> public_key_of(const NodeKey& key);
+// As in NodeRecord::fork.
+uint32_t fork_number(std::span<const uint8_t, 4> hash);
 
 }  // namespace beamline::discovery

@@ -11,19 +11,13 @@ using discovery::Admission;
 using discovery::Failure;
 using rlpx::DisconnectReason;
 
-uint32_t number_of(const std::array<uint8_t, 4>& hash) {
-  uint32_t number = 0;
-  for (const uint8_t byte : hash) number = number << 8 | byte;
-  return number;
-}
-
 // Records of our chain's latest forks: who stands before them has nothing to give yet. Nodes
 // without a record, as discv4 tells of them, are tried: their Status says.
 discovery::PoolFilter filter_of(const eth::ForkFilter& forks) {
   discovery::PoolFilter filter;
   filter.capabilities = discovery::kCapEth;
   for (const auto& hash : forks.latest(filter.forks.size())) {
-    filter.forks[filter.fork_count++] = number_of(hash);
+    filter.forks[filter.fork_count++] = discovery::fork_number(hash);
   }
   return filter;
 }
@@ -126,9 +120,7 @@ void EthFinder::dial() {
 }
 
 void EthFinder::dial(const discovery::NodeRecord& node, Now now) {
-  std::array<uint8_t, secp256k1::kUncompressedSize> whole{4};
-  std::ranges::copy(node.key, whole.begin() + 1);
-  const auto key = secp256k1::PublicKey::parse(whole);
+  const auto key = discovery::public_key_of(node.key);
   if (!key) {
     scheduler_->dial_failed(node.id, now);
     return mark(node.id, Failure::record);

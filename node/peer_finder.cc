@@ -15,12 +15,6 @@ std::array<uint8_t, 16> fork_id(const ChainSpec& spec) {
   return id;
 }
 
-uint32_t number_of(const ForkDigest& digest) {
-  uint32_t number = 0;
-  for (const uint8_t byte : digest.bytes) number = number << 8 | byte;
-  return number;
-}
-
 }  // namespace
 
 PeerFinder::PeerFinder(Reactor& reactor, Network& network, Rng rng)
@@ -50,7 +44,7 @@ Result<std::unique_ptr<PeerFinder>> PeerFinder::open(Reactor& reactor, const Cha
   discovery::Contacts& contacts = finder->driver_->service().contacts();
   discovery::PoolFilter filter;
   filter.capabilities = discovery::kCapEth2;
-  filter.forks[0] = number_of(spec.digest());
+  filter.forks[0] = discovery::fork_number(spec.digest().bytes);
   filter.fork_count = 1;
   filter.unknown_too = false;
   contacts.pool.set_filter(filter);
@@ -82,9 +76,7 @@ void PeerFinder::arm() {
 void PeerFinder::dial() {
   const Now now = reactor_.now();
   while (const auto order = scheduler_->poll(now, rng_)) {
-    std::array<uint8_t, secp256k1::kUncompressedSize> whole{4};
-    std::ranges::copy(order->record.key, whole.begin() + 1);
-    const auto key = secp256k1::PublicKey::parse(whole);
+    const auto key = discovery::public_key_of(order->record.key);
     if (!key) {
       scheduler_->dial_failed(order->record.id, now);
       continue;
