@@ -3,6 +3,22 @@
 #include <algorithm>
 
 namespace beamline::node {
+namespace {
+
+// Gives away what waits, in order. False: there was no room for all; the rest waits on.
+template <class Job, class Push>
+bool hand_over(std::deque<Job>& waiting, uint64_t& requeued, const Push& push) {
+  for (; !waiting.empty(); waiting.pop_front()) {
+    if (push(std::move(waiting.front())) == PushResult::full) {
+      ++requeued;
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
 Core::Core(Reactor& reactor, chain::ChainConfig config, CoreObserver& observer,
            const CoreOptions& options, std::unique_ptr<chain::ForkChoice> fork_choice)
     : reactor_(reactor),
@@ -105,34 +121,21 @@ bool Core::observe(const chain::Command& command) {
 // result is an event that brings us here again. At most Limits::imports_in_flight blocks wait here,
 // and data_in_verification sidecars with what was on its way then.
 void Core::submit() {
-  while (!jobs_.empty()) {
-    if (workers_->submit(std::move(jobs_.front())) == PushResult::full) {
-      ++stats_.jobs_requeued;
-      return;
-    }
-    jobs_.pop_front();
-  }
+  hand_over(jobs_, stats_.jobs_requeued,
+            [&](Work&& job) { return workers_->submit(std::move(job)); });
 }
 
 // As submit(): an acknowledgement brings us here again. At most Limits::persists_in_flight wait.
 void Core::persist() {
   if (store_ == nullptr) return;
   for (chain::Persist& persist : chain_.take_persists()) persists_.push_back(std::move(persist));
-  while (!persists_.empty()) {
-    if (store_->push(std::move(persists_.front())) == PushResult::full) {
-      ++stats_.persists_requeued;
-      return;
-    }
-    persists_.pop_front();
-  }
+  const bool all = hand_over(persists_, stats_.persists_requeued, [&](chain::Persist&& persist) {
+    return store_->push(std::move(persist));
+  });
+  if (!all) return;
   for (chain::ReadBlocks& read : chain_.take_reads()) reads_.push_back(std::move(read));
-  while (!reads_.empty()) {
-    if (store_->read(std::move(reads_.front())) == PushResult::full) {
-      ++stats_.reads_requeued;
-      return;
-    }
-    reads_.pop_front();
-  }
+  hand_over(reads_, stats_.reads_requeued,
+            [&](chain::ReadBlocks&& read) { return store_->read(std::move(read)); });
 }
 
 void Core::publish(Now now) {
@@ -150,14 +153,9 @@ void Core::publish(Now now) {
 
 // A full queue out of the core re-queues; it never waits.
 void Core::send() {
-  while (!outbox_.empty() && network_ != nullptr) {
-    const PushResult result = network_->push(std::move(outbox_.front()));
-    if (result == PushResult::full) {
-      ++stats_.commands_requeued;
-      return;
-    }
-    outbox_.pop_front();
-  }
+  if (network_ == nullptr) return;
+  hand_over(outbox_, stats_.commands_requeued,
+            [&](chain::Command&& command) { return network_->push(std::move(command)); });
 }
 
 }  // namespace beamline::node

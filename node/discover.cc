@@ -13,7 +13,7 @@
 #include "loop/inbox_port.h"
 #include "loop/reactor_thread.h"
 #include "node/backend_option.h"
-#include "node/bootnode.h"
+#include "node/bootnode_option.h"
 #include "node/commands.h"
 #include "node/discover_program.h"
 #include "node/identity.h"
@@ -164,11 +164,8 @@ int discover_command(Arguments arguments) {
   if (!listen)
     return kErrors.usage("--listen '" + options.listen + "' must be like 127.0.0.1:9000");
   std::vector<discovery::NodeRecord> bootnodes;
-  for (const std::string& text : options.bootnodes) {
-    auto node = node::parse_bootnode(text);
-    if (!node) return kErrors.usage("--bootnode '" + text + "' " + node.error());
-    bootnodes.push_back(std::move(*node));
-  }
+  const auto wrong = node::parse_bootnodes(options.bootnodes, kErrors, bootnodes);
+  if (wrong) return *wrong;
   if (const auto status = backend.resolve("discover")) return *status;
   const ProgramLog log;
   try {

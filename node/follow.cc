@@ -9,7 +9,7 @@
 #include "codec/multiaddr.h"
 #include "loop/inbox_port.h"
 #include "node/backend_option.h"
-#include "node/bootnode.h"
+#include "node/bootnode_option.h"
 #include "node/chain_spec.h"
 #include "node/commands.h"
 #include "node/identity.h"
@@ -216,11 +216,8 @@ int follow_command(Arguments arguments) {
     discovery.listen.set_port(0);
     discovery.dial.max_peers = node_options.network.max_peers;
     discovery.dial.dial_ratio = 1;
-    for (const std::string& text : options.bootnodes) {
-      auto node = node::parse_bootnode(text);
-      if (!node) return kErrors.usage("--bootnode '" + text + "' " + node.error());
-      discovery.bootnodes.push_back(std::move(*node));
-    }
+    const auto wrong = node::parse_bootnodes(options.bootnodes, kErrors, discovery.bootnodes);
+    if (wrong) return *wrong;
   }
   std::optional<node::RocksStore> store;
   if (!options.store.empty()) {

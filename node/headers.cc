@@ -11,7 +11,7 @@
 #include "codec/hex.h"
 #include "codec/rlp.h"
 #include "node/backend_option.h"
-#include "node/bootnode.h"
+#include "node/bootnode_option.h"
 #include "node/commands.h"
 #include "node/execution_genesis.h"
 #include "node/header_client.h"
@@ -299,11 +299,8 @@ std::optional<int> parse_peers(const HeadersOptions& options, Peers& peers) {
     }
     peers.named.push_back(discovery::record_of(*peer));
   }
-  for (const std::string& text : options.bootnodes) {
-    auto node = node::parse_bootnode(text);
-    if (!node) return kErrors.usage("--bootnode '" + text + "' " + node.error());
-    peers.bootnodes.push_back(std::move(*node));
-  }
+  const auto wrong = node::parse_bootnodes(options.bootnodes, kErrors, peers.bootnodes);
+  if (wrong) return wrong;
   if (peers.named.size() > discovery::DialConfig{}.max_static) {
     return kErrors.usage("--peer stands too often; at most 256 times");
   }

@@ -5,7 +5,7 @@
 #include "codec/enode.h"
 #include "codec/hex.h"
 #include "node/backend_option.h"
-#include "node/bootnode.h"
+#include "node/bootnode_option.h"
 #include "node/chain_file.h"
 #include "node/commands.h"
 #include "node/eth_finder.h"
@@ -161,11 +161,8 @@ int serve_chain_command(Arguments arguments) {
   if (!listen)
     return kErrors.usage("--listen '" + options.listen + "' must be like 127.0.0.1:30303");
   std::vector<discovery::NodeRecord> bootnodes;
-  for (const std::string& text : options.bootnodes) {
-    auto node = node::parse_bootnode(text);
-    if (!node) return kErrors.usage("--bootnode '" + text + "' " + node.error());
-    bootnodes.push_back(std::move(*node));
-  }
+  const auto wrong = node::parse_bootnodes(options.bootnodes, kErrors, bootnodes);
+  if (wrong) return *wrong;
   if (bootnodes.size() > discovery::ServiceConfig{}.max_bootnodes) {
     return kErrors.usage("--bootnode stands too often; at most 64 times");
   }
