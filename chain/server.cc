@@ -130,7 +130,8 @@ bool Server::step(const Key& key, Serve& serve, MonoTime now) {
   if (!serve.ready.empty()) return step_ready(key, serve);
   if (!serve.cut && serve.disk_from < serve.disk_end) return step_disk(key, serve, now);
   while (!serve.cut && serve.next < serve.roots.size()) {
-    if (store_.get(serve.roots[serve.next])) return step_memory(key, serve, now);
+    const auto stored = store_.get(serve.roots[serve.next]);
+    if (stored) return step_memory(key, serve, *stored, now);
     if (disk_oldest_) return step_disk(key, serve, now);
     if (!may_miss(serve, serve.next)) break;
     ++serve.next;
@@ -150,7 +151,8 @@ bool Server::follows(const Serve& serve, const Root& parent) const {
   return !serve.linked || serve.last.is_zero() || serve.last == parent;
 }
 
-bool Server::step_memory(const Key& key, Serve& serve, MonoTime now) {
+bool Server::step_memory(const Key& key, Serve& serve, const BlockStore::Stored& stored,
+                         MonoTime now) {
   const Root root = serve.roots[serve.next];
   const BlockTree::Node* node = tree_.find(root);
   if (node != nullptr && !follows(serve, node->parent_root)) {
@@ -158,7 +160,6 @@ bool Server::step_memory(const Key& key, Serve& serve, MonoTime now) {
     end(key);
     return false;
   }
-  const BlockStore::Stored stored = *store_.get(root);
   if (is_over(serve, stored.signed_bytes.size())) {
     end(key);
     return false;

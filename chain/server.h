@@ -76,7 +76,7 @@ class Server {
   // Sends the next chunk or the end, or asks the disk. True: there may be more to do now.
   bool step(const Key& key, Serve& serve, MonoTime now);
   bool step_ready(const Key& key, Serve& serve);
-  bool step_memory(const Key& key, Serve& serve, MonoTime now);
+  bool step_memory(const Key& key, Serve& serve, const BlockStore::Stored& stored, MonoTime now);
   bool step_disk(const Key& key, Serve& serve, MonoTime now);
   bool may_miss(const Serve& serve, size_t place) const;
   bool follows(const Serve& serve, const Root& parent) const;
