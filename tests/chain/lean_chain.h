@@ -43,6 +43,16 @@ struct MadeBlock {
   SharedBytes bytes;  // of the SignedBlock; its proof is "proof"
 };
 
+inline chain::Vote vote_of(const LeanAttestationData& data) {
+  chain::Vote vote;
+  vote.slot = data.slot;
+  vote.head_root = data.head.root;
+  vote.head_slot = data.head.slot;
+  vote.target = {data.target.slot, data.target.root};
+  vote.source = {data.source.slot, data.source.root};
+  return vote;
+}
+
 // Every block ever made, and its state.
 class LeanChain {
  public:
@@ -54,6 +64,16 @@ class LeanChain {
   }
 
   const MadeBlock& at(const Root& root) const { return blocks_.at(root); }
+  BlockInfo info(const Root& root) const {
+    const MadeBlock& made = at(root);
+    BlockInfo block;
+    block.root = root;
+    block.parent_root = made.block.parent_root;
+    block.slot = made.block.slot;
+    block.proposer = made.block.proposer_index;
+    block.signed_bytes = made.bytes;
+    return block;
+  }
   // A block in this slot, with votes of these validators for `data`.
   Root add(const Root& parent, Slot slot, std::vector<LeanAggregatedAttestation> votes = {}) {
     LeanState state = at(parent).post;

@@ -47,16 +47,7 @@ class Node {
     give(PeerUp{kPeer});
   }
 
-  BlockInfo info(const Root& root) const {
-    const auto& made = world_.at(root);
-    BlockInfo block;
-    block.root = root;
-    block.parent_root = made.block.parent_root;
-    block.slot = made.block.slot;
-    block.proposer = made.block.proposer_index;
-    block.signed_bytes = made.bytes;
-    return block;
-  }
+  BlockInfo info(const Root& root) const { return world_.info(root); }
   void gossip(const Root& root) { give(GossipBlock{kPeer, ++verdicts_, info(root)}); }
   VerdictId gossip(BlockInfo block) {
     give(GossipBlock{kPeer, ++verdicts_, std::move(block)});

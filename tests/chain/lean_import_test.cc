@@ -40,12 +40,7 @@ struct Fixture {
   }
   chain::Vote vote(const LeanAttestationData& data, std::vector<ValidatorIndex> voters,
                    bool aggregate) {
-    chain::Vote vote;
-    vote.slot = data.slot;
-    vote.head_root = data.head.root;
-    vote.head_slot = data.head.slot;
-    vote.target = {data.target.slot, data.target.root};
-    vote.source = {data.source.slot, data.source.root};
+    chain::Vote vote = testing::vote_of(data);
     vote.validators = std::move(voters);
     vote.aggregate = aggregate;
     vote.proof = SharedBytes::copy(as_bytes("signed"));

@@ -11,6 +11,7 @@ namespace beamline::chain::lean {
 namespace {
 
 using chain::testing::RecordedChain;
+using chain::testing::Written;
 using testing::LeanChain;
 using testing::types;
 
@@ -50,16 +51,7 @@ class Node final : public RecordedChain {
     BL_CHECK(chain->restore(now, std::move(*found)));
     turn(now);
   }
-  BlockInfo info(const Root& root) const {
-    const auto& made = world_.at(root);
-    BlockInfo block;
-    block.root = root;
-    block.parent_root = made.block.parent_root;
-    block.slot = made.block.slot;
-    block.proposer = made.block.proposer_index;
-    block.signed_bytes = made.bytes;
-    return block;
-  }
+  BlockInfo info(const Root& root) const { return world_.info(root); }
 
  private:
   bool answer(const Now& now, const Command& command) override {
@@ -78,12 +70,7 @@ class Node final : public RecordedChain {
 };
 
 chain::Vote vote_of(const LeanAttestationData& data, Rng& rng, uint64_t proof) {
-  chain::Vote vote;
-  vote.slot = data.slot;
-  vote.head_root = data.head.root;
-  vote.head_slot = data.head.slot;
-  vote.target = {data.target.slot, data.target.root};
-  vote.source = {data.source.slot, data.source.root};
+  chain::Vote vote = testing::vote_of(data);
   vote.aggregate = true;
   vote.proof = SharedBytes::copy(as_bytes("proof " + std::to_string(proof)));
   for (ValidatorIndex validator = 0; validator < kValidators; ++validator) {
@@ -142,25 +129,18 @@ void run_and_crash(uint64_t seed, uint64_t steps, Tally& tally) {
   anchor.state = SharedBytes::copy(state);
   ASSERT_TRUE(store.open(anchor));
   std::vector<Root> roots{world.genesis};
-  PersistId applied = 0, acknowledged = 0;
+  Written written;
   Slot slot = 0;
   for (uint64_t i = 0; i < steps; ++i) {
     ++slot;
     now = time_of(slot, milliseconds(static_cast<int64_t>(rng.below(4000))));
     for (Event& event : step(world, node, roots, slot, rng)) node.give(now, std::move(event));
     node.turn(now);
-    while (!node.persists.empty() && rng.chance(4, 5)) {
-      for (const PolicyRecord& record : node.persists.front().records) {
+    ASSERT_NO_FATAL_FAILURE(written.some(node, store, rng, now, [&](const Persist& persist) {
+      for (const PolicyRecord& record : persist.records) {
         tally.votes += record.bytes.empty() ? 0 : 1;
       }
-      applied = node.persists.front().id;
-      ASSERT_TRUE(store.apply(node.persists.front()));
-      node.persists.pop_front();
-    }
-    if (applied == acknowledged || !rng.chance(1, 2)) continue;
-    ASSERT_TRUE(store.sync());
-    acknowledged = applied;
-    node.give(now, Persisted{acknowledged});
+    }));
   }
   tally.dropped += node.chain->stats().states_dropped;
   store.crash(rng);
@@ -168,8 +148,8 @@ void run_and_crash(uint64_t seed, uint64_t steps, Tally& tally) {
   auto found = store.open(anchor);
   ASSERT_TRUE(found) << to_string(found.error());
   const PersistId last = found->last;
-  EXPECT_GE(last, acknowledged);
-  tally.lost += applied - last;
+  EXPECT_GE(last, written.acknowledged);
+  tally.lost += written.applied - last;
   slot += rng.below(3);
   now = time_of(slot, milliseconds(3900));
   Node restarted(world, now, std::move(*found), &store);

@@ -27,7 +27,7 @@ void run_and_crash(uint64_t seed, uint64_t steps, Tally& tally) {
   ASSERT_TRUE(store.open(world.genesis()));
   Now now{MonoTime{1'000'000'000}, WallTime::from_unix(1)};
   RestartNode node(world, now, std::nullopt);
-  PersistId applied = 0, acknowledged = 0;
+  Written written;
   for (uint64_t step = 0; step < steps; ++step) {
     const Slot slot = 1 + step;
     const Duration into = milliseconds(static_cast<int64_t>(rng.below(1000)));
@@ -35,25 +35,18 @@ void run_and_crash(uint64_t seed, uint64_t steps, Tally& tally) {
     now.mono = now.mono + seconds(1);
     for (Event& event : world.step(slot)) node.give(now, std::move(event));
     node.turn(now);
-    while (!node.persists.empty() && rng.chance(4, 5)) {
-      tally.records += node.persists.front().records.size();
-      applied = node.persists.front().id;
-      ASSERT_TRUE(store.apply(node.persists.front()));
-      node.persists.pop_front();
-    }
-    if (applied == acknowledged || !rng.chance(1, 2)) continue;
-    ASSERT_TRUE(store.sync());
-    acknowledged = applied;
-    node.give(now, Persisted{acknowledged});
+    ASSERT_NO_FATAL_FAILURE(written.some(node, store, rng, now, [&](const Persist& persist) {
+      tally.records += persist.records.size();
+    }));
   }
   store.crash(rng);
   ++tally.crashes;
   auto found = store.open(world.genesis());
   ASSERT_TRUE(found) << to_string(found.error());
   const PersistId last = found->last;
-  EXPECT_GE(last, acknowledged);
-  EXPECT_LE(last, applied);
-  tally.lost += applied - last;
+  EXPECT_GE(last, written.acknowledged);
+  EXPECT_LE(last, written.applied);
+  tally.lost += written.applied - last;
   // It comes back at once, or some slots later.
   now.wall = now.wall + seconds(static_cast<int64_t>(rng.below(6)));
   RestartNode restarted(world, now, std::move(*found));

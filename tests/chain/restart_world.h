@@ -5,6 +5,7 @@
 
 #include "base/rng.h"
 #include "chain/beacon_fork_choice.h"
+#include "chain/sim_store.h"
 #include "tests/chain/blocks.h"
 
 namespace beamline::chain::testing {
@@ -229,5 +230,28 @@ inline void expect_same(RestartNode& node, RestartNode& other) {
   }
   EXPECT_EQ(node.policy->array().live_nodes(), array.live_nodes());
 }
+
+// How far a node's Persists came.
+struct Written {
+  PersistId applied = 0;
+  PersistId acknowledged = 0;
+
+  // Some of what waits is written, and now and then what was written is synced.
+  template <class OnPersist>
+  void some(RecordedChain& node, SimStore& store, Rng& rng, const Now& now,
+            const OnPersist& on_persist) {
+    while (!node.persists.empty() && rng.chance(4, 5)) {
+      const Persist& persist = node.persists.front();
+      on_persist(persist);
+      applied = persist.id;
+      ASSERT_TRUE(store.apply(persist));
+      node.persists.pop_front();
+    }
+    if (applied == acknowledged || !rng.chance(1, 2)) return;
+    ASSERT_TRUE(store.sync());
+    acknowledged = applied;
+    node.give(now, Persisted{acknowledged});
+  }
+};
 
 }  // namespace beamline::chain::testing

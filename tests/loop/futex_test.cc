@@ -7,13 +7,9 @@ namespace {
 TEST(FutexTest, StraceOfAReactorThreadUnderLoadShowsNoFutexCall) {
   if (const std::string why = why_no_trace(); !why.empty()) GTEST_SKIP() << why;
   const auto lines = trace("-e trace=futex,write -e signal=none", BEAMLINE_FUTEX_PROGRAM);
-  const auto begin = std::ranges::find_if(lines, is_mark);
-  ASSERT_NE(begin, lines.end());
-  const auto end = std::find_if(begin + 1, lines.end(), is_mark);
-  ASSERT_NE(end, lines.end());
-  // The reactor makes the marks itself.
-  const std::string thread = begin->substr(0, begin->find(' ') + 1);
-  EXPECT_TRUE(end->starts_with(thread)) << *begin << "\n" << *end;
+  Marked marked;  // by the reactor
+  ASSERT_NO_FATAL_FAILURE(find_marked(lines, marked));
+  const auto& [begin, end, thread] = marked;
   size_t others = 0;
   for (auto line = lines.begin(); line != lines.end(); ++line) {
     if (line->find("futex") == std::string::npos) continue;

@@ -1,6 +1,7 @@
 // Runs a program of the tests under strace.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <fstream>
@@ -53,6 +54,20 @@ inline std::vector<std::string> trace(const std::string& options, const std::str
 // What a program writes to be found in its trace (cut short where another thread comes between).
 inline bool is_mark(const std::string& line) {
   return line.find("write(2, \"\", 0") != std::string::npos;
+}
+
+// Between its first two marks, which one thread makes.
+struct Marked {
+  std::vector<std::string>::const_iterator begin, end;
+  std::string thread;  // how each of its lines begins
+};
+inline void find_marked(const std::vector<std::string>& lines, Marked& marked) {
+  marked.begin = std::ranges::find_if(lines, is_mark);
+  ASSERT_NE(marked.begin, lines.end());
+  marked.end = std::find_if(marked.begin + 1, lines.end(), is_mark);
+  ASSERT_NE(marked.end, lines.end());
+  marked.thread = marked.begin->substr(0, marked.begin->find(' ') + 1);
+  EXPECT_TRUE(marked.end->starts_with(marked.thread)) << *marked.begin << "\n" << *marked.end;
 }
 
 }  // namespace beamline

@@ -9,13 +9,9 @@ TEST(CoreFutex, StraceOfTheCoresThreadUnderAFloodShowsNoFutexAndNoFsync) {
   const auto lines =
       trace("-e trace=futex,fsync,fdatasync,sync_file_range,msync,sched_yield,write -e signal=none",
             BEAMLINE_CORE_FUTEX_PROGRAM);
-  const auto begin = std::ranges::find_if(lines, is_mark);
-  ASSERT_NE(begin, lines.end());
-  const auto end = std::find_if(begin + 1, lines.end(), is_mark);
-  ASSERT_NE(end, lines.end());
-  // The core makes the marks itself.
-  const std::string thread = begin->substr(0, begin->find(' ') + 1);
-  EXPECT_TRUE(end->starts_with(thread)) << *begin << "\n" << *end;
+  Marked marked;  // by the core
+  ASSERT_NO_FATAL_FAILURE(find_marked(lines, marked));
+  const auto& [begin, end, thread] = marked;
   size_t futexes = 0, syncs = 0;
   for (auto line = begin + 1; line < end; ++line) {
     const bool ours = line->starts_with(thread);
