@@ -5,25 +5,16 @@
 
 #include <benchmark/benchmark.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "base/check.h"
+#include "bench/resident.h"
 #include "tests/chain/blocks.h"
 
 namespace beamline::chain {
 namespace {
 
 using namespace beamline::chain::testing;
-
-double resident_bytes() {
-  std::FILE* file = std::fopen("/proc/self/statm", "r");
-  BL_CHECK(file != nullptr);
-  unsigned long size = 0;
-  unsigned long resident = 0;
-  BL_CHECK(std::fscanf(file, "%lu %lu", &size, &resident) == 2);
-  std::fclose(file);
-  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
+using bench::resident_bytes;
 
 ChainConfig config_for(uint32_t blocks) {
   ChainConfig config = make_config();

@@ -12,25 +12,18 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "bench/resident.h"
 #include "loop/ring.h"
 #include "node/eth_host.h"
 
 namespace beamline::node {
 namespace {
 
+using bench::resident_bytes;
+
 constexpr uint32_t kSessions = 10'000;
 constexpr uint32_t kPending = 128;  // handshakes at once
 constexpr Duration kQuiet = seconds(5);
-
-double resident_bytes() {
-  std::FILE* file = std::fopen("/proc/self/statm", "r");
-  BL_CHECK(file != nullptr);
-  unsigned long size = 0;
-  unsigned long resident = 0;
-  BL_CHECK(std::fscanf(file, "%lu %lu", &size, &resident) == 2);
-  std::fclose(file);
-  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
 
 secp256k1::SecretKey key_of(uint64_t seed) {
   Rng rng(seed);
