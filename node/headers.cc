@@ -29,6 +29,8 @@ struct HeadersOptions {
   std::vector<std::string> peers, bootnodes;
   uint64_t seconds = 0;
   uint64_t full_sync_below = 10'000;
+  uint64_t buffer = chain::HeaderSyncLimits{}.scratch_headers;
+  uint64_t walk_backs = chain::HeaderSyncLimits{}.walk_backs;
   uint64_t max_peers = 25;
   bool verify = false;
 };
@@ -100,6 +102,15 @@ int export_store(const chain::HeaderLog& log, const std::string& path) {
   return 0;
 }
 
+// "  [######....] 60 %"
+std::string progress_bar(uint64_t done, uint64_t all) {
+  constexpr uint64_t kWidth = 20;
+  const uint64_t percent = all == 0 ? 100 : std::min(done, all) * 100 / all;
+  const uint64_t full = percent * kWidth / 100;
+  return "  [" + std::string(full, '#') + std::string(kWidth - full, '.') + "] " +
+         std::to_string(percent) + " %";
+}
+
 // The sync over who is connected, on this thread's reactor, and what it prints.
 class Syncer final : public node::HeaderClientObserver {
  public:
@@ -125,6 +136,8 @@ class Syncer final : public node::HeaderClientObserver {
     chain::HeaderSyncConfig config;
     config.forks = genesis_.forks;
     config.limits.full_sync_below = options_.full_sync_below;
+    config.limits.scratch_headers = static_cast<uint32_t>(options_.buffer);
+    config.limits.walk_backs = static_cast<uint32_t>(options_.walk_backs);
     began_ = reactor_.now().mono;
     return client_->begin_sync(storage_, std::move(config), last_, head, backend_);
   }
@@ -170,6 +183,10 @@ class Syncer final : public node::HeaderClientObserver {
   }
   void on_finished(const chain::HeaderSyncFinished& end) override {
     finished = end;
+    const chain::HeaderSyncStats& stats = client_->sync().stats();
+    std::printf("%" PRIu64 " requests, at most %" PRIu64 " of %" PRIu64
+                " headers in the buffer, %" PRIu64 " reorgs\n",
+                stats.requests, stats.scratch_peak, options_.buffer, stats.walk_backs);
     reactor_.stop();
   }
 
@@ -187,18 +204,20 @@ class Syncer final : public node::HeaderClientObserver {
       return;
     }
     const chain::HeaderSync& sync = client_->sync();
+    const uint64_t tip = sync.tip().number;
     const double elapsed = to_seconds(reactor_.now().mono - began_);
-    const double done = static_cast<double>(sync.tip().number - last_.number);
-    const double rate = elapsed > 0 ? done / elapsed : 0;
-    std::string goal = "?";
-    std::string eta = "?";
+    const double rate = elapsed > 0 ? static_cast<double>(tip - last_.number) / elapsed : 0;
+    std::string goal = "?", bar, eta = "?";
+    const char* phase = "probe";  // nobody has told the head's number yet
     if (const auto head = sync.head_number()) {
+      phase = tip < *head ? "headers" : "store";
       goal = std::to_string(*head);
-      const double left = static_cast<double>(*head - std::min(*head, sync.tip().number));
+      bar = progress_bar(tip, *head);
+      const double left = static_cast<double>(*head - std::min(*head, tip));
       if (rate > 0) eta = std::to_string(static_cast<uint64_t>(left / rate)) + " s";
     }
-    std::printf("headers %" PRIu64 "/%s  %.0f/s  peers %zu  ETA %s%s\n", sync.tip().number,
-                goal.c_str(), rate, peers, eta.c_str(), known().c_str());
+    std::printf("headers %" PRIu64 "/%s%s  %.0f/s  peers %zu  ETA %s  phase %s%s\n", tip,
+                goal.c_str(), bar.c_str(), rate, peers, eta.c_str(), phase, known().c_str());
     std::fflush(stdout);
   }
   // How many discovery knows.
@@ -310,11 +329,7 @@ std::optional<int> parse_peers(const HeadersOptions& options, Peers& peers) {
   return std::nullopt;
 }
 
-}  // namespace
-
-int headers_command(Arguments arguments) {
-  HeadersOptions options;
-  CommandOptions parser("headers");
+void declare(CommandOptions& parser, HeadersOptions& options) {
   parser.text("--genesis", options.genesis, "geth's genesis.json of the chain");
   parser.text("--data", options.data, "directory of the header store; made if it is not there");
   parser.texts("--peer", options.peers,
@@ -327,9 +342,21 @@ int headers_command(Arguments arguments) {
   parser.text("--identity", options.identity, "file with our key; made if it is not there");
   parser.number("--full-sync-below", options.full_sync_below, 0, 1'000'000'000,
                 "headers to go below which a full sync is the better way");
+  parser.number("--buffer", options.buffer, 1024, 16'777'216,
+                "headers that may be asked for or wait to be stored");
+  parser.number("--walk-backs", options.walk_backs, 0, 1000,
+                "reorgs to follow before the sync has failed");
   parser.number("--for", options.seconds, 0, 1'000'000'000, "seconds to run; 0: until it ends");
   parser.flag("--verify", options.verify, "check every header of the store anew, and end");
   parser.text("--export", options.exported, "file for the store's headers in RLP; then end");
+}
+
+}  // namespace
+
+int headers_command(Arguments arguments) {
+  HeadersOptions options;
+  CommandOptions parser("headers");
+  declare(parser, options);
   BackendOption backend;
   backend.declare(parser);
   if (const auto status = parser.parse_or_explain(arguments)) return *status;

@@ -134,6 +134,20 @@ TEST_F(Headers, WithoutATrustedHeadTheOutputSaysSo) {
   EXPECT_NE(synced.output.find("UNTRUSTED Synced: 3000"), std::string::npos) << synced.output;
 }
 
+TEST_F(Headers, TheBufferIsAnOption) {
+  const auto peak = [](const std::string& output) {
+    const auto at = output.find("at most ");
+    return at == output.npos ? 0 : std::stoul(output.substr(at + 8));
+  };
+  const std::string sync = "--peer " + serve() + " --head " + head() + " --full-sync-below 0 ";
+  const auto narrow = run(headers(sync + "--buffer 1024 --walk-backs 0 --for 60"));
+  EXPECT_EQ(narrow.status, 0) << narrow.output;
+  EXPECT_GT(peak(narrow.output), 0u) << narrow.output;
+  EXPECT_LE(peak(narrow.output), 1024u) << narrow.output;
+  EXPECT_EQ(run(headers(sync + "--buffer 1023")).status, 2);
+  EXPECT_EQ(run(headers(sync + "--walk-backs 1001")).status, 2);
+}
+
 TEST_F(Headers, AHeadThatNobodyHasIsNotSynced) {
   const std::string wrong(64, '1');
   const auto failed = run(headers("--peer " + serve() + " --head 0x" + wrong + " --for 2"));
