@@ -12,6 +12,8 @@
 //  2. Ranges of headers are asked for by number, of all idle peers, the fastest first. What arrives
 //     is hashed and checked by itself at once and waits in a bounded scratch, in any order. When
 //     only the range at the tip is waited for, and it is late, an idle peer is asked for it too.
+//     How much is asked of a peer, and how long it may take, follows from what it was measured to
+//     give: a slow link is asked for little, and not blamed. One slower than `rate_min` is.
 //  3. Commit: the range that continues the tip is checked beside it. Its headers go to the store in
 //     batches; a batch that is durable is announced to the state download (HeadersStored).
 //  4. The last header is the head's own, as its hash was trusted. When it is stored and all batches
@@ -57,8 +59,15 @@ struct HeaderRun {
 };
 
 struct HeaderSyncLimits {
-  uint32_t request_first = 192;  // headers asked of a peer that is not known yet
-  uint32_t request_max = 1024;   // geth serves no more
+  // Headers asked of a peer that is not known yet: with `requests_per_peer` of them under way, a
+  // link of 13 kB/s (100 kbit/s) is measured before `timeout_first` ends.
+  uint32_t request_first = 48;
+  uint32_t request_min = 16;           // of a slow one, where so many are wanted in a row
+  uint32_t request_max = 1024;         // geth serves no more
+  Duration request_time = seconds(2);  // what a request should take, at the rate that was measured
+  // Who gives less than this while it is asked, over so much time, holds us up: it is dropped.
+  uint32_t rate_min = 8;  // headers a second; about 5 kB
+  Duration rate_window = seconds(20);
   uint32_t requests_per_peer = 2;
   uint32_t requests_per_range = 4;  // peers that are asked for a range at the tip while it is late
   uint32_t peers = 256;
@@ -205,7 +214,11 @@ class HeaderSync {
     bool probing = false;
     MonoTime probe_at{};
     MonoTime not_before{};
-    double rate = 0;  // headers a second, smoothed; only orders peers
+    uint64_t rate = 0;          // headers in 1000 s, smoothed; 0: not known
+    uint32_t asked = 0;         // headers that its requests under way are for
+    MonoTime settled{};         // when the last of its requests came to its end
+    Duration window{};          // time that it was asked
+    uint32_t window_given = 0;  // and the headers that it gave in it
     Duration round_trip{};
     Duration probe_trip{};
   };
@@ -226,6 +239,7 @@ class HeaderSync {
     bool probe = false;
     MonoTime sent{};
     MonoTime deadline{};
+    Duration waited{};  // once settled: for it, and not for those before it
   };
   struct Opinion {
     PeerHandle peer;
@@ -243,20 +257,25 @@ class HeaderSync {
   void probe(Now now);
   void take_probe(Now now, Peer& peer, SharedBytes list);
   void take_range(Now now, Peer& peer, const Pending& pending, SharedBytes list);
-  Result<HeaderRun> check_run(uint64_t first, uint32_t most, SharedBytes list) const;
+  Result<HeaderRun> check_run(uint64_t first, uint32_t most, uint32_t keep, SharedBytes list) const;
   void fetch(Now now);
   std::vector<Peer*> idle_peers(Now now);
   void hedge(Now now, const std::vector<Peer*>& idle);
   void send(Now now, Peer& peer, uint64_t first, uint32_t count);
   uint32_t scratch_room() const;
+  uint32_t cut_range(std::map<uint64_t, Range>::iterator range, uint32_t count);
   bool gave_opinion(PeerHandle peer) const;
   void release(const Pending& pending);
-  std::optional<Pending> settle(PeerHandle handle, HeaderRequestId request);
+  std::optional<Pending> settle(Now now, PeerHandle handle, HeaderRequestId request);
   void miss(Now now, const Pending& pending, HeaderFault fault);
   void expire(Now now);
   void strike(Now now, Peer& peer, HeaderFault fault);
   void charge(Peer& peer, HeaderFault fault, bool drop);
   void measure(Now now, Peer& peer, const Pending& pending, size_t count);
+  bool too_slow(Peer& peer, const Pending& pending, size_t given);
+  bool has_place(const Peer& peer) const;
+  uint32_t wanted_of(const Peer& peer) const;
+  Duration patience(const Peer& peer, uint32_t count) const;
   void set_deadline(Now now);
   // header_sync.cc
   void commit(Now now);

@@ -7,6 +7,12 @@
 #include "crypto/keccak.h"
 
 namespace beamline::chain {
+namespace {
+
+constexpr uint64_t kRateSpan = 1'000'000'000'000;  // 1000 s, in nanoseconds
+constexpr uint64_t kMaxRate = 1'000'000'000;       // in that time
+
+}  // namespace
 
 // ---- Peers
 
@@ -62,12 +68,51 @@ void HeaderSync::release(const Pending& pending) {
   }
 }
 
+// A rise is believed sooner than a fall: the first answers are small, and mostly latency.
 void HeaderSync::measure(Now now, Peer& peer, const Pending& pending, size_t count) {
   const Duration took = std::max(now.mono - pending.sent, microseconds(1));
   peer.round_trip = peer.round_trip == Duration{} ? took : (peer.round_trip * 3 + took) / 4;
-  const double rate = static_cast<double>(count) / to_seconds(took);
-  peer.rate = peer.rate == 0 ? rate : 0.75 * peer.rate + 0.25 * rate;
+  const uint64_t rate =
+      std::clamp<uint64_t>(count * kRateSpan / static_cast<uint64_t>(took.ns), 1, kMaxRate);
+  const uint64_t old = peer.rate;
+  peer.rate = old == 0 ? rate : rate > old ? (old + rate) / 2 : (3 * old + rate) / 4;
   peer.strikes = 0;
+}
+
+// Does it give a little, just in time, again and again? A few that were all that was asked for tell
+// nothing.
+bool HeaderSync::too_slow(Peer& peer, const Pending& pending, size_t given) {
+  const HeaderSyncLimits& limits = config_.limits;
+  const bool few = pending.count < std::min(limits.request_min, limits.request_max);
+  if (pending.probe || (few && given == pending.count)) return false;
+  peer.window = peer.window + pending.waited;
+  peer.window_given += static_cast<uint32_t>(given);
+  if (peer.window < limits.rate_window) return false;
+  const auto window = static_cast<uint64_t>(std::exchange(peer.window, {}).ns);
+  return std::exchange(peer.window_given, 0) < window / 1'000'000 * limits.rate_min / 1000;
+}
+
+// As many headers as it gives in request_time, going by what it gave.
+uint32_t HeaderSync::wanted_of(const Peer& peer) const {
+  const HeaderSyncLimits& limits = config_.limits;
+  const uint64_t wanted =
+      peer.rate == 0 ? limits.request_first >> std::min(peer.strikes, 8u)
+                     : peer.rate * static_cast<uint64_t>(limits.request_time.ns) / kRateSpan;
+  const uint32_t least = std::min(limits.request_min, limits.request_max);
+  return static_cast<uint32_t>(std::clamp<uint64_t>(wanted, least, limits.request_max));
+}
+
+// For an answer of so many headers, behind those that it owes.
+Duration HeaderSync::patience(const Peer& peer, uint32_t count) const {
+  const HeaderSyncLimits& limits = config_.limits;
+  if (peer.rate == 0) return limits.timeout_first;
+  const Duration usual{static_cast<int64_t>((peer.asked + count) * kRateSpan / peer.rate)};
+  return std::clamp(3 * std::max(peer.round_trip, usual), limits.timeout_min, limits.timeout_max);
+}
+
+// Who was late is asked for one thing at a time.
+bool HeaderSync::has_place(const Peer& peer) const {
+  return peer.in_flight < (peer.strikes > 0 ? 1 : config_.limits.requests_per_peer);
 }
 
 // ---- The probe: who has the head?
@@ -83,14 +128,15 @@ void HeaderSync::probe(Now now) {
                                  .peer = handle,
                                  .probe = true,
                                  .sent = now.mono,
-                                 .deadline = now.mono + config_.limits.timeout_first});
+                                 .deadline = now.mono + std::max(config_.limits.timeout_first,
+                                                                 patience(peer, 1))});
     commands_.push_back(RequestHeaders{.peer = handle, .request = id, .hash = head_, .count = 1});
   }
 }
 
 // Not to have the head is no fault: it may be on its way.
 void HeaderSync::take_probe(Now now, Peer& peer, SharedBytes list) {
-  auto run = check_run(0, 1, std::move(list));
+  auto run = check_run(0, 1, 1, std::move(list));
   if (!run) {
     if (run.error().code != Code::missing) charge(peer, HeaderFault::undecodable, true);
     return;
@@ -111,26 +157,30 @@ void HeaderSync::take_probe(Now now, Peer& peer, SharedBytes list) {
 // ---- Answers
 
 // Takes a request off the table. Nothing, and counted, if that peer has none of this number now.
-std::optional<HeaderSync::Pending> HeaderSync::settle(PeerHandle handle, HeaderRequestId request) {
+std::optional<HeaderSync::Pending> HeaderSync::settle(Now now, PeerHandle handle,
+                                                      HeaderRequestId request) {
   const auto it = pending_.find(request);
   Peer* peer = find(handle);
   if (it == pending_.end() || peer == nullptr || it->second.peer != handle) {
     ++stats_.late_answers;
     return std::nullopt;
   }
-  const Pending pending = it->second;
+  Pending pending = it->second;
   pending_.erase(it);
+  pending.waited = now.mono - std::max(pending.sent, peer->settled);
+  peer->settled = now.mono;
   if (pending.probe) {
     peer->probing = false;
   } else {
     --peer->in_flight;
+    peer->asked -= pending.count;
   }
   return pending;
 }
 
 void HeaderSync::answered(Now now, PeerHandle handle, HeaderRequestId request, SharedBytes list) {
   if (ignore()) return;
-  const auto pending = settle(handle, request);
+  const auto pending = settle(now, handle, request);
   if (!pending) return;
   Peer& peer = *find(handle);
   if (pending->probe) {
@@ -148,7 +198,7 @@ void HeaderSync::take_range(Now now, Peer& peer, const Pending& pending, SharedB
     return;
   }
   release(pending);
-  auto run = check_run(pending.first, pending.count, std::move(list));
+  auto run = check_run(pending.first, pending.count, it->second.count, std::move(list));
   if (!run) {
     const bool empty = run.error().code == Code::missing && run.error().offset == 0;
     if (empty) return strike(now, peer, HeaderFault::empty);
@@ -157,6 +207,7 @@ void HeaderSync::take_range(Now now, Peer& peer, const Pending& pending, SharedB
   }
   stats_.headers_received += run->size();
   measure(now, peer, pending, run->size());
+  const bool slow = too_slow(peer, pending, run->size());
   // A part is welcome; the rest is asked for again.
   const auto got = static_cast<uint32_t>(run->size());
   if (got < it->second.count) {
@@ -167,11 +218,14 @@ void HeaderSync::take_range(Now now, Peer& peer, const Pending& pending, SharedB
   it->second.asked = 0;
   it->second.from = peer.handle;
   it->second.run = std::move(*run);
+  if (slow) charge(peer, HeaderFault::stalled, true);
 }
 
-// Decodes, hashes, and checks each header beside the one before it. `first` 0: any number.
-// Error field "headers": the list itself; missing: there is none.
-Result<HeaderRun> HeaderSync::check_run(uint64_t first, uint32_t most, SharedBytes list) const {
+// Decodes, hashes, and checks each header beside the one before it. `first` 0: any number. Of
+// `most` that were asked for, `keep` are still wanted. Error field "headers": the list itself;
+// missing: there is none.
+Result<HeaderRun> HeaderSync::check_run(uint64_t first, uint32_t most, uint32_t keep,
+                                        SharedBytes list) const {
   HeaderRun run;
   run.bytes = std::move(list);
   auto items = rlp::parse_list(run.bytes.bytes(), "headers");
@@ -183,6 +237,7 @@ Result<HeaderRun> HeaderSync::check_run(uint64_t first, uint32_t most, SharedByt
     if (!item) return std::unexpected(item.error());
     run.encodings.push_back(item->encoding);
   }
+  if (run.encodings.size() > keep) run.encodings.resize(keep);
   run.hashes.resize(run.encodings.size());
   keccak256_many(run.encodings, run.hashes);
   for (size_t i = 0; i < run.size(); ++i) {
@@ -201,13 +256,15 @@ Result<HeaderRun> HeaderSync::check_run(uint64_t first, uint32_t most, SharedByt
 
 void HeaderSync::request_failed(Now now, PeerHandle handle, HeaderRequestId request) {
   if (ignore()) return;
-  if (const auto pending = settle(handle, request)) miss(now, *pending, HeaderFault::failed);
+  if (const auto pending = settle(now, handle, request)) miss(now, *pending, HeaderFault::failed);
 }
 
 // A request that brought nothing: a probe too, or who answers nothing at all would keep its place.
 void HeaderSync::miss(Now now, const Pending& pending, HeaderFault fault) {
   release(pending);
-  strike(now, *find(pending.peer), fault);
+  Peer& peer = *find(pending.peer);
+  if (too_slow(peer, pending, 0)) return charge(peer, fault, true);
+  strike(now, peer, fault);
 }
 
 void HeaderSync::expire(Now now) {
@@ -218,7 +275,7 @@ void HeaderSync::expire(Now now) {
   for (const HeaderRequestId id : late) {
     const auto it = pending_.find(id);
     if (it == pending_.end()) continue;  // went with its peer
-    miss(now, *settle(it->second.peer, id), HeaderFault::stalled);
+    miss(now, *settle(now, it->second.peer, id), HeaderFault::stalled);
   }
 }
 
@@ -240,7 +297,7 @@ bool HeaderSync::gave_opinion(PeerHandle peer) const {
 std::vector<HeaderSync::Peer*> HeaderSync::idle_peers(Now now) {
   std::vector<Peer*> idle;
   for (auto& [handle, peer] : peers_) {
-    const bool free = peer.has_head && peer.in_flight < config_.limits.requests_per_peer;
+    const bool free = peer.has_head && has_place(peer);
     if (free && peer.not_before <= now.mono) idle.push_back(&peer);
   }
   std::ranges::sort(idle, [](const Peer* a, const Peer* b) {
@@ -259,24 +316,31 @@ void HeaderSync::fetch(Now now) {
   auto range = ranges_.begin();
   for (uint32_t round = 0; round < config_.limits.requests_per_peer; ++round) {
     for (Peer* peer : idle) {
-      if (peer->in_flight >= config_.limits.requests_per_peer) continue;
+      if (!has_place(*peer)) continue;
       while (range != ranges_.end() && (range->second.request != 0 || range->second.run)) ++range;
       if (range != ranges_.end()) {
         if (range->first == tip_.number + 1 && gave_opinion(peer->handle)) continue;
-        send(now, *peer, range->first, range->second.count);
+        send(now, *peer, range->first, cut_range(range, wanted_of(*peer)));
         continue;
       }
       const uint64_t end = head_run_->first;  // the head itself is here
       if (frontier_ >= end || room == 0) return hedge(now, idle);
-      const uint32_t wanted =
-          peer->rate == 0 ? config_.limits.request_first : config_.limits.request_max;
-      const auto count =
-          static_cast<uint32_t>(std::min<uint64_t>(std::min(wanted, room), end - frontier_));
+      const auto count = static_cast<uint32_t>(
+          std::min<uint64_t>(std::min(wanted_of(*peer), room), end - frontier_));
       ranges_.emplace(frontier_, Range{.count = count});
       room -= count;
       send(now, *peer, std::exchange(frontier_, frontier_ + count), count);
     }
   }
+}
+
+// Of a range that nobody is asked for, so much remains; the rest is another one.
+uint32_t HeaderSync::cut_range(std::map<uint64_t, Range>::iterator range, uint32_t count) {
+  if (range->second.count > count) {
+    ranges_.emplace(range->first + count, Range{.count = range->second.count - count});
+    range->second.count = count;
+  }
+  return range->second.count;
 }
 
 // There is nothing else to ask for: a range at the tip that is late is asked of a second peer. The
@@ -291,14 +355,14 @@ void HeaderSync::hedge(Now now, const std::vector<Peer*>& idle) {
     return;
   }
   for (Peer* peer : idle) {
-    if (peer->in_flight >= config_.limits.requests_per_peer || gave_opinion(peer->handle)) continue;
+    if (!has_place(*peer) || gave_opinion(peer->handle)) continue;
     const bool asked = std::ranges::any_of(pending_, [&](const auto& entry) {
       return !entry.second.probe && entry.second.first == front->first &&
              entry.second.peer == peer->handle;
     });
     if (asked) continue;
     ++stats_.hedges;
-    send(now, *peer, front->first, range.count);
+    send(now, *peer, front->first, std::min(range.count, wanted_of(*peer)));
     hedge_at_ = range.due;
     return;
   }
@@ -313,20 +377,18 @@ void HeaderSync::send(Now now, Peer& peer, uint64_t first, uint32_t count) {
   // Twice what it usually takes.
   const Duration usual = peer.round_trip == Duration{} ? peer.probe_trip : peer.round_trip;
   range.due = now.mono + 2 * usual;
+  const Duration time = patience(peer, count);
   ++peer.in_flight;
+  peer.asked += count;
   ++stats_.requests;
   stats_.scratch_peak =
       std::max<uint64_t>(stats_.scratch_peak, limits.scratch_headers - scratch_room());
-  const Duration patience =
-      peer.round_trip == Duration{}
-          ? limits.timeout_first
-          : std::clamp(3 * peer.round_trip, limits.timeout_min, limits.timeout_max);
   pending_.emplace(id, Pending{.id = id,
                                .peer = peer.handle,
                                .first = first,
                                .count = count,
                                .sent = now.mono,
-                               .deadline = now.mono + patience});
+                               .deadline = now.mono + time});
   commands_.push_back(
       RequestHeaders{.peer = peer.handle, .request = id, .number = first, .count = count});
 }

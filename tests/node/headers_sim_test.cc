@@ -137,12 +137,13 @@ struct Below {
 // Finds peers, serves the chain or syncs it.
 class Honest final : public Machine, private HeaderClientObserver {
  public:
-  Honest(sim::World& world, const Canon& canon, bool synced, size_t dials,
+  Honest(sim::World& world, const Canon& canon, bool synced, size_t dials, bool snappy,
          std::span<const discovery::NodeRecord> bootnodes)
       : Machine(world), canon_(canon), local_(canon.local(synced)), disk_(host) {
     HeaderClientOptions options;
     options.host.rlpx.session.key = &key;
     options.host.rlpx.max_connections = 64;
+    if (!snappy) options.host.rlpx.session.version = 4;
     options.listen = endpoint();
     options.finder.listen = endpoint();
     options.finder.bootnodes.assign(bootnodes.begin(), bootnodes.end());
@@ -273,6 +274,7 @@ struct Population {
   size_t mute = 50;
   size_t strangers = 4;    // of another chain, under our fork id
   size_t dials = kTarget;  // peers that each keeps by its own dials
+  bool snappy = true;
 };
 
 // Latencies as between cities, links of 1 Mbit/s, some loss.
@@ -290,6 +292,7 @@ class HeadersSimWorld {
   HeadersSimWorld(uint64_t seed, const sim::Options& options, uint64_t length, Population people)
       : world(seed, options),
         dials_(people.dials),
+        snappy_(people.snappy),
         canon_(length, 0),
         other_(1, 1),
         rng_(world.fork_rng()) {
@@ -334,7 +337,7 @@ class HeadersSimWorld {
   }
 
   Honest& add_honest(bool has_chain) {
-    auto made = std::make_unique<Honest>(world, canon_, has_chain, dials_, boot_);
+    auto made = std::make_unique<Honest>(world, canon_, has_chain, dials_, snappy_, boot_);
     honest.push_back(made.get());
     machines_.push_back(std::move(made));
     return *honest.back();
@@ -366,6 +369,7 @@ class HeadersSimWorld {
   }
 
   const size_t dials_;
+  const bool snappy_;
   const Canon canon_, other_;
   Rng rng_;
   std::vector<std::unique_ptr<Machine>> machines_;
@@ -391,6 +395,52 @@ TEST(HeadersSim, APeerThatAnswersNothingIsMarkedAndMakesPlace) {
   EXPECT_GE(service.contacts().pool.failures(mute), 1u);
   sim.add_honest(true);
   sim.run(seconds(120));
+  EXPECT_EQ(sim.synced(), 1u);
+}
+
+// Test headers compress as real ones do not, so that snappy is left out.
+constexpr Population kOnePair{.synced = 1,
+                              .vanishing = 0,
+                              .syncing = 1,
+                              .mute = 0,
+                              .strangers = 0,
+                              .dials = 1,
+                              .snappy = false};
+
+TEST(HeadersSim, ASlowLinkOf240KilobitsAnd300MillisecondsSyncsWithoutAStrike) {
+  sim::Options options;
+  options.link.latency_min = options.link.latency_max = milliseconds(150);
+  options.link.bandwidth = 30'000;
+  HeadersSimWorld sim(5, options, 5000, kOnePair);
+  sim.run(seconds(150));
+  const Honest& node = *sim.syncing[0];
+  EXPECT_EQ(sim.synced(), 1u);
+  EXPECT_EQ(node.charged, 0u);
+  EXPECT_EQ(node.client->finder().stats().failed_requests, 0u);
+}
+
+// In the middle of the sync the link lets next to nothing through: that much is a tarpit, whatever
+// the reason.
+TEST(HeadersSim, ATarpitThatTricklesBytesIsDroppedAndMakesPlace) {
+  sim::Options options;
+  options.link.latency_min = options.link.latency_max = milliseconds(50);
+  options.link.bandwidth = 125'000;
+  HeadersSimWorld sim(6, options, 5000, kOnePair);
+  sim.run(seconds(30));
+  const Honest& node = *sim.syncing[0];
+  const Honest& tarpit = sim.honest[0] == &node ? *sim.honest[1] : *sim.honest[0];
+  ASSERT_EQ(node.client->peers().size(), 1u);
+  ASSERT_FALSE(node.finished);
+  sim::Link trickle = options.link;
+  trickle.bandwidth = 200;
+  sim.world.net().set_link(node.host, tarpit.host, trickle);
+  sim.run(seconds(60));
+  EXPECT_FALSE(node.finished);
+  EXPECT_EQ(node.client->finder().stats().failed_requests, 1u);
+  EXPECT_EQ(node.client->peers().size(), 0u);
+  EXPECT_EQ(node.client->finder().service()->contacts().pool.failures(tarpit.id()), 1u);
+  sim.add_honest(true);
+  sim.run(seconds(90));
   EXPECT_EQ(sim.synced(), 1u);
 }
 

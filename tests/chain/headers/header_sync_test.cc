@@ -164,6 +164,70 @@ TEST(HeaderSync, AStallingPeerIsDroppedAndHoldsNobodyUp) {
   EXPECT_LT(with, without * 1.1);
 }
 
+// ---- Slow links
+
+uint64_t faults_of(const SyncWorld& world) {
+  uint64_t faults = 0;
+  for (const uint64_t count : world.sync->stats().faults) faults += count;
+  return faults;
+}
+
+// The first requests are made for 100 kbit/s.
+TEST(HeaderSync, APeerOnASlowLinkIsMeasuredAndNeverCharged) {
+  for (const int64_t bits : {128'000, 240'000, 1'000'000, 8'000'000}) {
+    SCOPED_TRACE(bits);
+    SyncWorld world(20, 5000, plain());
+    world.add_peer(HeaderManner::honest, milliseconds(300));
+    world.peers[0].bandwidth = bits / 8;
+    world.start();
+    const MonoTime start = world.now.mono;
+    ASSERT_TRUE(world.run(seconds(3000)));
+    expect_synced(world);
+    EXPECT_EQ(faults_of(world), 0u);
+    EXPECT_EQ(world.sync->stats().late_answers, 0u);
+    // The link is kept busy.
+    const double bytes = 5000.0 * static_cast<double>(world.chain.encodings.back().size());
+    const double least = bytes / static_cast<double>(bits / 8);
+    const double took = to_seconds(world.now.mono - start);
+    std::printf("5,000 headers at %ld kbit/s and 300 ms: %.1f s, of which the bytes are %.1f s\n",
+                static_cast<long>(bits / 1000), took, least);
+    EXPECT_LT(took, 1.05 * least + 4);
+  }
+}
+
+// What a fast peer leaves undone is cut to what a slow one can carry.
+TEST(HeaderSync, APeerOnASlowLinkIsNotGivenAFastOnesRanges) {
+  SyncWorld world(21, 8000, plain());
+  world.add_peer(HeaderManner::honest, milliseconds(300));
+  world.peers[0].bandwidth = 30'000;
+  const PeerHandle fast = world.add_peer(HeaderManner::honest, milliseconds(20));
+  world.start();
+  world.run(seconds(600), [&] { return world.sync->tip().number >= 2000; });
+  world.peers[fast.index].dropped = true;
+  world.sync->peer_down(world.now, fast);
+  ASSERT_TRUE(world.run(seconds(3000)));
+  expect_synced(world);
+  EXPECT_EQ(faults_of(world), 0u);
+}
+
+// It answers within every deadline, and gives next to nothing.
+TEST(HeaderSync, ATarpitIsDroppedWithinTheWindowAndHoldsNobodyUp) {
+  SyncWorld world(22, 4000, plain());
+  world.add_peer(HeaderManner::tarpit, milliseconds(20));
+  world.start();
+  ASSERT_FALSE(world.run(seconds(60), [&] { return world.peers[0].dropped; }));
+  const Duration held = world.now.mono - world.first_batch;
+  std::printf("a tarpit alone is dropped after %.1f s\n", to_seconds(held));
+  EXPECT_LE(held, world.config.limits.rate_window + world.config.limits.timeout_first);
+  EXPECT_EQ(world.sync->stats().faults[static_cast<size_t>(HeaderFault::stalled)], 1u);
+  const MonoTime start = world.now.mono;
+  for (int i = 0; i < 3; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
+  world.add_peer(HeaderManner::tarpit, milliseconds(10));
+  ASSERT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  EXPECT_LT(world.now.mono - start, seconds(5));
+}
+
 TEST(HeaderSync, APeerWithoutTheHeadIsNotAskedForMore) {
   SyncWorld world(5, 3000, plain());
   world.start();

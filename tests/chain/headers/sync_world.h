@@ -71,6 +71,7 @@ enum class HeaderManner : uint8_t {
   broken,    // one header breaks a rule
   forging,   // a valid branch of its own, from where it is asked on
   failing,   // every request fails
+  tarpit,    // a header an answer, so late that no deadline passes
 };
 
 class SyncWorld {
@@ -182,6 +183,8 @@ class SyncWorld {
     HeaderManner manner = HeaderManner::honest;
     Duration round_trip;
     bool dropped = false;
+    int64_t bandwidth = 0;  // bytes a second; 0: not limited
+    MonoTime link_free{};
   };
 
   Rng rng;
@@ -233,9 +236,19 @@ class SyncWorld {
         sync->answered(now, request.peer, request.request, answer(manner, request));
       }
     };
-    const Duration after = peer.round_trip + static_cast<int64_t>(request.count) * per_header;
+    const Duration after = delay(peer, request);
     later(after, come);
     if (rng.chance(duplicates, 100)) later(2 * after, come);
+  }
+  // Answers of one peer go over its link one after the other.
+  Duration delay(SimHeaderPeer& peer, const RequestHeaders& request) {
+    if (peer.manner == HeaderManner::tarpit && !request.hash) return milliseconds(1900);
+    const Duration after = peer.round_trip + static_cast<int64_t>(request.count) * per_header;
+    if (peer.bandwidth == 0) return after;
+    const int64_t bytes = static_cast<int64_t>(request.count * chain.encodings.back().size());
+    peer.link_free = std::max(peer.link_free, now.mono + after) +
+                     nanoseconds(bytes * 1'000'000'000 / peer.bandwidth);
+    return peer.link_free - now.mono;
   }
   SharedBytes answer(HeaderManner manner, const RequestHeaders& request) {
     std::vector<std::vector<uint8_t>> headers;
@@ -246,6 +259,7 @@ class SyncWorld {
     uint32_t count = request.count;
     if (manner == HeaderManner::slow) count = std::min<uint32_t>(count, 50);
     if (manner == HeaderManner::empty) count = 0;
+    if (manner == HeaderManner::tarpit) count = 1;
     for (uint64_t n = request.number; n < request.number + count && n <= chain.head(); ++n) {
       headers.push_back(chain.encodings[n - chain.first]);
     }
