@@ -105,11 +105,13 @@ class BeaconForkChoice final : public ForkChoice {
     Hash256 payload_hash;
     Execution execution = Execution::none;
   };
-  // Of a validator: what it voted for last.
+  // Of a validator: what it voted for last, and what that weighs: together, since committees are
+  // shuffled and each of their members is a cache line.
   struct Message {
     static constexpr uint32_t kEquivocating = UINT32_MAX;
     Id node = ProtoArray::kNone;
     uint32_t epoch_plus_one = 0;  // 0: none yet
+    uint64_t balance = 0;
   };
 
   Epoch epoch_of(Slot slot) const { return slot / config_.slots_per_epoch; }
@@ -142,18 +144,20 @@ class BeaconForkChoice final : public ForkChoice {
   bool builds_on_final(Id parent, Slot slot) const;
   void mark_final();
   VoteResult judge(const Vote& vote, bool in_block, Id* node) const;
-  bool move_vote(ValidatorIndex validator, Id node, Epoch epoch);
+  size_t move_votes(std::span<const ValidatorIndex> validators, Id node, Epoch epoch);
   void grow_to(ValidatorIndex validator);
-  void note(ValidatorIndex validator);
+  void note(ValidatorIndex validator) {
+    if (keeps_records_) note_changed(validator);
+  }
+  void note_changed(ValidatorIndex validator);
   Id first_invalid(Id id, const std::optional<Hash256>& latest_valid) const;
   Status invalidate(Id id, std::vector<Root>& removed);
 
   const BeaconConfig config_;
   ProtoArray array_;
-  std::vector<Source> sources_;  // by array_.at()
-  std::vector<Info> infos_;      // likewise
-  std::vector<Message> messages_;
-  std::vector<uint64_t> balances_;
+  std::vector<Source> sources_;    // by array_.at()
+  std::vector<Info> infos_;        // likewise
+  std::vector<Message> messages_;  // by validator
   bool keeps_records_ = false;
   std::vector<bool> is_noted_;  // by validator
   std::vector<uint32_t> noted_;

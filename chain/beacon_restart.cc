@@ -32,8 +32,7 @@ bool BeaconForkChoice::may_forget(Slot slot) const {
   return slot < floor() && (id == ProtoArray::kNone || slot < array_.slot(id));
 }
 
-void BeaconForkChoice::note(ValidatorIndex validator) {
-  if (!keeps_records_) return;
+void BeaconForkChoice::note_changed(ValidatorIndex validator) {
   if (validator >= is_noted_.size()) is_noted_.resize(messages_.size());
   if (is_noted_[validator]) return;
   is_noted_[validator] = true;
@@ -78,13 +77,15 @@ void BeaconForkChoice::restore(const Checkpoint& justified, const Checkpoint& fi
     grow_to(record.key);
     Message& message = messages_[record.key];
     if (message.epoch_plus_one == Message::kEquivocating) continue;
-    array_.take_weight(message.node, balances_[record.key]);
+    array_.take_weight(message.node, message.balance);
     if (epoch == kEquivocated) {
-      message = {ProtoArray::kNone, Message::kEquivocating};
+      message.node = ProtoArray::kNone;
+      message.epoch_plus_one = Message::kEquivocating;
       continue;
     }
-    message = {array_.find(root), static_cast<uint32_t>(epoch) + 1};
-    array_.add_weight(message.node, balances_[record.key]);
+    message.node = array_.find(root);
+    message.epoch_plus_one = static_cast<uint32_t>(epoch) + 1;
+    array_.add_weight(message.node, message.balance);
   }
 }
 

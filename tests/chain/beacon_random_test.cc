@@ -136,9 +136,11 @@ class Pair {
     tally.blocks += taken;
     tally.boosts += oracle_.proposer_boost_root == block.root;
   }
-  std::vector<ValidatorIndex> some_validators() {
+  std::vector<ValidatorIndex> some_validators(uint64_t most = 3) {
     std::vector<ValidatorIndex> validators;
-    for (uint64_t n = 1 + rng_.below(3); n > 0; --n) validators.push_back(rng_.below(kValidators));
+    for (uint64_t n = 1 + rng_.below(most); n > 0; --n) {
+      validators.push_back(rng_.below(kValidators));
+    }
     return validators;
   }
   void vote() {
@@ -152,7 +154,7 @@ class Pair {
     vote.target.root = target && rng_.below(20) != 0 ? *target : any_block().root;
     // What was pruned is unknown: a vote for it changes nothing here, and moves away in the spec.
     if (!policy_.contains(head.root) || (target && !policy_.contains(*target))) return;
-    vote.validators = some_validators();
+    vote.validators = some_validators(rng_.below(8) == 0 ? 40 : 3);
     const bool in_block = rng_.below(5) == 0;
     const bool taken = oracle_.on_attestation(vote, in_block);
     const VoteResult checked = policy_.check_vote(vote);

@@ -366,6 +366,35 @@ TEST(ForkChoice, EquivocationTakesTheVotesAway) {
   EXPECT_EQ(bench.verdict_of(again), GossipReason::already_known);
 }
 
+TEST(ForkChoice, ACommitteeComesFromWhereverEachVotedAndNobodyBeyondTheLimitCounts) {
+  ForkBench bench;
+  bench.fork();
+  bench.vote(bench.low, 1, make_genesis().root, 0, 20);
+  bench.vote(bench.high, 1, make_genesis().root, 20, 20);
+  bench.give(Equivocation{{7}});
+  bench.turn();
+  EXPECT_EQ(bench.beacon->weight(bench.low.root), 19 * 32u);
+  EXPECT_EQ(bench.beacon->weight(bench.high.root), 20 * 32u);
+
+  bench.at_slot(2 * kEpochSlots);
+  Vote vote;
+  vote.slot = kEpochSlots;
+  vote.head_root = bench.low.root;
+  vote.target = {1, bench.low.root};
+  for (const uint64_t beyond : {uint64_t{1} << 22, UINT64_MAX}) vote.validators.push_back(beyond);
+  for (uint64_t i = 0; i < 60; ++i) vote.validators.push_back(i * 37 % 60);  // each once
+  for (uint64_t i = 0; i < 60; ++i) vote.validators.push_back(59 - i);       // and again
+  for (const uint64_t beyond : {uint64_t{1} << 22, UINT64_MAX}) vote.validators.push_back(beyond);
+  bench.beacon->on_tick(bench.now.wall);
+  EXPECT_EQ(bench.beacon->on_vote(vote, false), VoteResult::applied);
+  bench.beacon->head();
+  EXPECT_EQ(bench.beacon->weight(bench.low.root), 59 * 32u);
+  EXPECT_EQ(bench.beacon->weight(bench.high.root), 0u);
+  EXPECT_EQ(bench.beacon->on_vote(vote, false), VoteResult::too_many);
+  vote.validators.assign({UINT64_MAX});
+  EXPECT_EQ(bench.beacon->on_vote(vote, false), VoteResult::too_many);
+}
+
 // A chain of 12 blocks of which the 4th becomes final, with a fork beside it.
 struct FinalBench : ForkBench {
   FinalBench() {
