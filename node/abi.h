@@ -160,10 +160,6 @@ void describe(const chain::Command& command, CommandParts& parts, bl_command& ou
 
 }  // namespace beamline::node::abi
 
-namespace beamline::node::abi {
-class LeanClient;
-}
-
 struct bl_core {
   using Command = beamline::chain::Command;
   bl_core(beamline::node::BlockFormat made, beamline::chain::ChainConfig config,
@@ -173,8 +169,8 @@ struct bl_core {
   // Before what may hold bytes of the host's.
   beamline::node::abi::ReleaseList releases;
   const beamline::node::BlockFormat format;
-  std::optional<beamline::node::abi::CallbackClient> client;
-  std::unique_ptr<beamline::node::abi::LeanClient> lean;  // instead
+  std::unique_ptr<beamline::node::abi::CallbackClient> client;
+  std::unique_ptr<beamline::node::Policy> policy;  // calls `client`
   beamline::node::EmbeddedCore program;
   beamline::ReactorThread thread;
   std::atomic<int64_t> producers{0};

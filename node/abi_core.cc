@@ -87,10 +87,10 @@ int32_t create(const bl_core_options& options, bl_core** out) {
   if (!format || !config) return BL_INVALID_ARGUMENT;
   const bool on_workers = options.import == BL_IMPORT_WORKERS;
   if (on_workers && options.verify_block == nullptr) return BL_INVALID_ARGUMENT;
-  Policy policy;
-  if (const int32_t made = make_policy(options, *format, *config, policy); made != BL_OK) {
-    return made;
-  }
+  auto host = std::make_unique<CallbackClient>(options);
+  ChosenPolicy chosen;
+  const int32_t made = choose_policy(options, *format, *host, *config, chosen);
+  if (made != BL_OK) return made;
   const WorkerPoolOptions workers{.workers = or_default<uint32_t>(options.workers, 2),
                                   .jobs = or_default<uint32_t>(options.worker_jobs, 64)};
   if (workers.workers > 64 || workers.jobs > 4096) return BL_INVALID_ARGUMENT;
@@ -98,13 +98,14 @@ int32_t create(const bl_core_options& options, bl_core** out) {
   const auto backend = choose_backend(kKinds[options.backend]);
   if (!backend) return BL_SYSTEM;
   auto core = std::make_unique<bl_core>(std::move(*format), std::move(*config), capacity);
-  core->program.set_fork_choice(std::move(policy.fork_choice), policy.lean);
-  core->lean = std::move(policy.client);
-  if (core->lean != nullptr) {
-    core->lean->follow(core->program.floor());
-    core->program.set_client(*core->lean, workers);
-  } else if (on_workers) {
-    core->program.set_client(core->client.emplace(options), workers);
+  core->client = std::move(host);
+  core->policy = std::move(chosen.policy);
+  if (core->policy != nullptr) {
+    core->program.set_fork_choice(std::move(chosen.fork_choice), *core->policy);
+  }
+  if (on_workers) {
+    BlockClient& client = chosen.client != nullptr ? *chosen.client : *core->client;
+    core->program.set_client(client, workers);
   }
   const Status started = core->thread.start("bl-core", backend_maker(backend->kind), core->program);
   if (!started) return result_of(started.error());

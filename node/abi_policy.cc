@@ -11,7 +11,7 @@ using chain::lean::LeanForkChoice;
 uint64_t index_seed() { return Rng::from_system().next(); }
 
 int32_t make_beacon(const bl_core_options& options, const BlockFormat& format,
-                    const chain::ChainConfig& config, Policy& policy) {
+                    const chain::ChainConfig& config, ChosenPolicy& chosen) {
   if (format.lean() || options.anchor_state_size > 0) return BL_INVALID_ARGUMENT;
   if (options.anchor_execution >= BL_EXECUTION_INVALID) return BL_INVALID_ARGUMENT;
   const Preset& preset = format.beacon_preset();
@@ -29,7 +29,7 @@ int32_t make_beacon(const bl_core_options& options, const BlockFormat& format,
       .epoch = epoch,
       .execution = static_cast<chain::Execution>(options.anchor_execution),
       .payload_hash = root_of(options.anchor_payload_hash)};
-  policy.fork_choice = std::make_unique<chain::BeaconForkChoice>(beacon, anchor);
+  chosen.policy = std::make_unique<BeaconPolicy>(beacon, anchor);
   return BL_OK;
 }
 
@@ -64,8 +64,8 @@ bool agrees(const bl_core_options& options, const LeanState& state,
          (options.genesis_time_ms == 0 || options.genesis_time_ms == genesis * 1000);
 }
 
-int32_t make_lean(const bl_core_options& options, const BlockFormat& format,
-                  chain::ChainConfig& config, Policy& policy) {
+int32_t make_lean(const bl_core_options& options, const BlockFormat& format, BlockClient& host,
+                  chain::ChainConfig& config, ChosenPolicy& chosen) {
   const bool callbacks = options.import == BL_IMPORT_WORKERS && options.import_block == nullptr &&
                          options.import_block_result == nullptr;
   if (!format.lean() || !callbacks || options.anchor_state == nullptr ||
@@ -86,50 +86,46 @@ int32_t make_lean(const bl_core_options& options, const BlockFormat& format,
   const LeanBlockHeader header = chain::lean::anchor_header(*state, *state_root);
   // Also whether a block that was not given had a body.
   if (!root || *root != transition.root_of(header)) return BL_INVALID_ARGUMENT;
-  auto client = std::make_unique<LeanClient>(options, types);
   const uint64_t genesis_time = state->config.genesis_time;
   chain::lean::StoreBlock summary;
   summary.root = *root;
   summary.slot = block->slot;
   if (!agrees(options, *state, summary)) return BL_INVALID_ARGUMENT;
-  const auto anchor = client->add_anchor(*block, std::move(*state));
-  if (!anchor) return BL_INVALID_ARGUMENT;
-  config.anchor.root = anchor->root;
-  config.anchor.parent_root = anchor->parent_root;
-  config.anchor.slot = anchor->slot;
-  config.anchor.proposer = anchor->proposer;
-  config.genesis_time = WallTime{} + seconds(static_cast<int64_t>(genesis_time));
   const chain::lean::LeanForkChoiceConfig lean{.genesis_time = genesis_time, .seed = index_seed()};
-  auto made = std::make_unique<LeanForkChoice>(types, lean, *anchor);
-  policy.lean = made.get();
-  policy.fork_choice = std::move(made);
-  policy.client = std::move(client);
+  auto made = std::make_unique<LeanPolicy>(types, host, lean);
+  if (!made->set_anchor(*block, std::move(*state))) return BL_INVALID_ARGUMENT;
+  config.anchor.root = *root;
+  config.genesis_time = WallTime{} + seconds(static_cast<int64_t>(genesis_time));
+  chosen.client = made.get();
+  chosen.policy = std::move(made);
   return BL_OK;
 }
 
-}  // namespace
-
-chain::ImportVerdict LeanClient::import(const chain::BlockInfo& block, chain::Origin) {
-  const std::lock_guard lock(mutex_);
-  if (floor_ != nullptr) {
-    const Root floor = floor_->read();
-    if (!floor.is_zero() && floor != base_ && importer_.set_base(floor)) base_ = floor;
-  }
-  return importer_.import(block.root, block.signed_bytes).event(0);
-}
-
-int32_t make_policy(const bl_core_options& options, const BlockFormat& format,
-                    chain::ChainConfig& config, Policy& policy) {
+int32_t make_policy(const bl_core_options& options, const BlockFormat& format, BlockClient& host,
+                    chain::ChainConfig& config, ChosenPolicy& chosen) {
   switch (options.fork_choice) {
     case BL_FORK_CHOICE_HIGHEST_SLOT:
       return BL_OK;
     case BL_FORK_CHOICE_BEACON:
-      return make_beacon(options, format, config, policy);
+      return make_beacon(options, format, config, chosen);
     case BL_FORK_CHOICE_LEAN:
-      return make_lean(options, format, config, policy);
+      return make_lean(options, format, host, config, chosen);
     default:
       return BL_INVALID_ARGUMENT;
   }
+}
+
+}  // namespace
+
+int32_t choose_policy(const bl_core_options& options, const BlockFormat& format, BlockClient& host,
+                      chain::ChainConfig& config, ChosenPolicy& chosen) {
+  const int32_t made = make_policy(options, format, host, config, chosen);
+  if (made != BL_OK || chosen.policy == nullptr) return made;
+  config.anchor = chosen.policy->anchor(config.anchor).block;
+  auto fork_choice = chosen.policy->begin();
+  if (!fork_choice) return BL_INVALID_ARGUMENT;
+  chosen.fork_choice = *std::move(fork_choice);
+  return BL_OK;
 }
 
 }  // namespace beamline::node::abi

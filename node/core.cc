@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "node/policy.h"
+
 namespace beamline::node {
 namespace {
 
@@ -70,6 +72,7 @@ void Core::apply(chain::Event&& event) {
 void Core::end_of_turn(Now now) {
   if (chain_.poll_timeout() <= now.mono) apply(chain::Tick{});
   chain_.end_of_turn(now);
+  if (policy_ != nullptr) policy_->end_of_turn();
   // What the chain cannot hand over bounds what it begins.
   const bool collected = ready();
   if (collected) collect();
@@ -114,6 +117,15 @@ bool Core::observe(const chain::Command& command) {
     return network_ == nullptr || !network_->takes_imported();
   }
   if (const auto* head = std::get_if<chain::HeadChanged>(&command)) observer_.on_head(*head);
+  if (const auto* justified = std::get_if<chain::JustifiedChanged>(&command)) {
+    observer_.on_justified(*justified);
+  }
+  if (const auto* finalized = std::get_if<chain::FinalizedChanged>(&command)) {
+    observer_.on_finalized(*finalized);
+  }
+  if (const auto* invalid = std::get_if<chain::JustifiedInvalid>(&command)) {
+    observer_.on_justified_invalid(*invalid);
+  }
   return false;
 }
 

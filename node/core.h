@@ -14,12 +14,19 @@
 
 namespace beamline::node {
 
+class Policy;
+
 // What a user of the node sees. Called on the core's thread; must not block.
 class CoreObserver {
  public:
   virtual ~CoreObserver() = default;
   virtual void on_imported(const chain::BlockImported&) {}
   virtual void on_head(const chain::HeadChanged&) {}
+  // Also at the start. Answered by the event JustifiedBalances, where the fork choice weighs votes.
+  virtual void on_justified(const chain::JustifiedChanged&) {}
+  virtual void on_finalized(const chain::FinalizedChanged&) {}
+  // No head can be right: stop, and tell the user.
+  virtual void on_justified_invalid(const chain::JustifiedInvalid&) {}
   virtual void on_peer(const chain::PeerHandle&, bool /*up*/) {}
 };
 
@@ -63,6 +70,8 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   // Where Persist and ReadBlocks go; the chain's configuration must ask for it. Before the first
   // turn.
   void set_store(StorePort& store) { store_ = &store; }
+  // Who made the fork choice, and hears of each turn's end. Before the first turn.
+  void set_policy(Policy& policy) { policy_ = &policy; }
   // From the inbox, or from a network on the same reactor.
   void on_message(chain::Event& event) override;
   // While kOutboxLimit commands wait for the network, events stay in the inbox: what is out of
@@ -97,6 +106,7 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   NetworkPort* network_ = nullptr;
   WorkPort* workers_ = nullptr;
   StorePort* store_ = nullptr;
+  Policy* policy_ = nullptr;
   chain::Chain chain_;
   std::deque<chain::Command> outbox_;    // in order; what the network had no room for yet
   std::deque<chain::Persist> persists_;  // in order; what the store had no room for yet

@@ -8,6 +8,7 @@ Status EmbeddedCore::on_start(Reactor& reactor) {
   core_ = std::make_unique<Core>(reactor, std::move(config_), *this, CoreOptions{},
                                  std::move(fork_choice_));
   core_->set_network(*this);
+  if (policy_ != nullptr) core_->set_policy(*policy_);
   inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
   gate_ = inbox_->gate();
   snapshots_ = core_->snapshots();
@@ -30,7 +31,6 @@ void EmbeddedCore::on_stop(Reactor& reactor) {
   inbox_.reset();
   ring_.finish(core_->take_outbox());
   core_.reset();
-  lean_ = nullptr;
 }
 
 PushResult EmbeddedCore::push(chain::Command&& command) {
@@ -40,10 +40,6 @@ PushResult EmbeddedCore::push(chain::Command&& command) {
 }
 
 void EmbeddedCore::end_of_turn(Now) {
-  if (lean_ != nullptr && lean_->store().floor_root() != last_floor_) {
-    last_floor_ = lean_->store().floor_root();
-    floor_.write(last_floor_);
-  }
   write_stats();
   stats_fresh_ = false;
 }

@@ -2,16 +2,14 @@
 // (node/beamline.h) stands on.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <memory>
 #include <optional>
 
-#include "chain/lean/fork_choice.h"
 #include "loop/reactor_thread.h"
 #include "node/command_ring.h"
 #include "node/core.h"
 #include "node/links.h"
+#include "node/sequenced_copy.h"
 #include "node/worker_pool.h"
 
 namespace beamline::node {
@@ -46,40 +44,6 @@ struct EmbeddedStats {
   uint64_t data_invalid = 0;
 };
 
-// Copies of a value that one thread writes and others read, whole: a reader looks again when the
-// writer was in between. The writer never waits.
-template <class T>
-class SequencedCopy {
-  static constexpr size_t kWords = (sizeof(T) + 7) / 8;
-
- public:
-  void write(const T& value) {
-    std::array<uint64_t, kWords> words{};
-    std::memcpy(words.data(), &value, sizeof value);
-    const uint64_t sequence = sequence_.load(std::memory_order_relaxed);
-    sequence_.store(sequence + 1, std::memory_order_relaxed);
-    // Each store releases the odd number before it, each load acquires: whoever sees a new word
-    // sees that the number moved.
-    for (size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_release);
-    sequence_.store(sequence + 2, std::memory_order_release);
-  }
-  T read() const {
-    for (;;) {
-      const uint64_t before = sequence_.load(std::memory_order_acquire);
-      std::array<uint64_t, kWords> words;
-      for (size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_acquire);
-      if (before % 2 != 0 || sequence_.load(std::memory_order_relaxed) != before) continue;
-      T value;
-      std::memcpy(static_cast<void*>(&value), words.data(), sizeof value);
-      return value;
-    }
-  }
-
- private:
-  std::atomic<uint64_t> sequence_{0};
-  std::array<std::atomic<uint64_t>, kWords> words_{};
-};
-
 class EmbeddedCore final : public ReactorProgram,
                            public CoreObserver,
                            public NetworkPort,
@@ -93,12 +57,11 @@ class EmbeddedCore final : public ReactorProgram,
     client_ = &client;
     worker_options_ = options;
   }
-  // Instead of that of the highest slot. `lean`: the same, if it is lean's, whose floor is then
-  // told to floor(). Before on_start().
-  void set_fork_choice(std::unique_ptr<chain::ForkChoice> fork_choice,
-                       const chain::lean::LeanForkChoice* lean) {
+  // Instead of that of the highest slot: what `policy`, which outlives it, has made. Before
+  // on_start().
+  void set_fork_choice(std::unique_ptr<chain::ForkChoice> fork_choice, Policy& policy) {
     fork_choice_ = std::move(fork_choice);
-    lean_ = lean;
+    policy_ = &policy;
   }
 
   Status on_start(Reactor& reactor) override;
@@ -117,8 +80,6 @@ class EmbeddedCore final : public ReactorProgram,
   const CommandRing& ring() const { return ring_; }
   // At least as new as any command that was popped.
   EmbeddedStats stats() const { return stats_.read(); }
-  // Lean's: the block below which no state is needed (lean::Store::floor_root). Any thread.
-  const SequencedCopy<Root>& floor() const { return floor_; }
 
  private:
   void write_stats();
@@ -130,9 +91,7 @@ class EmbeddedCore final : public ReactorProgram,
   std::optional<CoreInbox::Gate> gate_;
   Snapshots::Reader snapshots_;
   std::unique_ptr<chain::ForkChoice> fork_choice_;
-  const chain::lean::LeanForkChoice* lean_ = nullptr;
-  SequencedCopy<Root> floor_;
-  Root last_floor_;
+  Policy* policy_ = nullptr;
   BlockClient* client_ = nullptr;
   WorkerPoolOptions worker_options_;
   WorkerPool workers_;

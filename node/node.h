@@ -25,6 +25,9 @@ class Node {
   // while there is room (NetworkConfig::sidecar_bytes). False: as above.
   bool keep_sidecar(const Root& block_root, uint64_t index, SharedBytes bytes);
 
+  // For events of the client's own: balances, votes, the engine's word, from threads of its own,
+  // with a producer each. With a network thread, between start() and stop().
+  CoreInbox::Gate core_gate() const { return core_.gate(); }
   // The state of the chain, for any thread; after start(). A reader may outlive the node.
   Snapshots::Reader snapshots() const { return core_.snapshots(); }
 

@@ -109,29 +109,41 @@ Status CoreProgram::on_start(Reactor& reactor) {
   chain::ChainConfig config = chain_config(options_.spec);
   config.limits = options_.limits;
   limit_requests(options_.network, config.limits);
-  const chain::BlockInfo anchor = config.anchor;
+  chain::StoreAnchor anchor(config.anchor);
+  if (options_.policy != nullptr) anchor = options_.policy->anchor(config.anchor);
+  config.anchor = anchor.block;
   if (options_.client != nullptr || options_.work != nullptr) {
     config.import = chain::ChainConfig::Import::ask;
   }
-  chain::Recovered recovered;
-  if (options_.store != nullptr) {
-    auto found = options_.store->open(anchor);
-    if (!found) return std::unexpected(found.error());
-    recovered = std::move(*found);
-    config.persist = config.read_store = true;
-    config.anchor = recovered.anchor.block;
-  }
-  core_ = std::make_unique<Core>(reactor, std::move(config), observer_, options_.core);
+  if (Status made = make_core(reactor, std::move(config), anchor); !made) return made;
+  if (options_.policy != nullptr) core_->set_policy(*options_.policy);
   if (options_.work != nullptr) core_->set_workers(*options_.work);
   snapshots_ = core_->snapshots();
-  if (options_.store != nullptr) {
-    const Status restored = core_->chain().restore(reactor.now(), std::move(recovered));
-    if (!restored) return restored;
-  }
-  return options_.network_thread ? start_apart(reactor, anchor) : start_joined(reactor);
+  return options_.network_thread ? start_apart(reactor, std::move(anchor)) : start_joined(reactor);
 }
 
-Status CoreProgram::start_apart(Reactor& reactor, const chain::BlockInfo& anchor) {
+Status CoreProgram::make_core(Reactor& reactor, chain::ChainConfig config,
+                              const chain::StoreAnchor& anchor) {
+  std::optional<chain::Recovered> found;
+  if (options_.store != nullptr) {
+    auto opened = options_.store->open(anchor);
+    if (!opened) return std::unexpected(opened.error());
+    found = std::move(*opened);
+    config.persist = config.read_store = true;
+    config.anchor = found->anchor.block;
+  }
+  Result<std::unique_ptr<chain::ForkChoice>> fork_choice = nullptr;
+  if (options_.policy != nullptr) {
+    fork_choice =
+        found ? options_.policy->resume(*found, *options_.store) : options_.policy->begin();
+  }
+  if (!fork_choice) return std::unexpected(fork_choice.error());
+  core_ = std::make_unique<Core>(reactor, std::move(config), observer_, options_.core,
+                                 *std::move(fork_choice));
+  return found ? core_->chain().restore(reactor.now(), std::move(*found)) : Status{};
+}
+
+Status CoreProgram::start_apart(Reactor& reactor, chain::StoreAnchor anchor) {
   inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
   network_port_ = InboxNetworkPort::make(network_.gate(), options_.network_link_nodes);
   if (network_port_ == nullptr) return local_error(Code::closed, "network");
@@ -139,8 +151,9 @@ Status CoreProgram::start_apart(Reactor& reactor, const chain::BlockInfo& anchor
   const CoreInbox::Gate gate = inbox_->gate();
   if (options_.store != nullptr) {
     core_->set_store(store_thread_);
+    anchor.state = {};  // the store has it
     const Status started =
-        store_thread_.start(options_.store_thread, gate, *options_.store, anchor);
+        store_thread_.start(options_.store_thread, gate, *options_.store, std::move(anchor));
     if (!started) return started;
   }
   if (options_.client == nullptr) return {};

@@ -15,6 +15,7 @@
 #include "loop/reactor_thread.h"
 #include "node/links.h"
 #include "node/peer_finder.h"
+#include "node/policy.h"
 #include "node/store_thread.h"
 #include "node/worker_pool.h"
 
@@ -31,6 +32,9 @@ struct NodeOptions {
   bool network_thread = true;                 // false: the network shares the core's reactor
   ReactorThread::MakeBackend make_backend = nullptr;
   CoreOptions core;
+  // Who makes the fork choice; null: the head is that of the highest slot. It is told at each
+  // turn's end. Outlives the node.
+  Policy* policy = nullptr;
   // Who verifies and imports blocks, on threads of its own; null: what builds on the chain is
   // taken. Needs the network thread. Outlives the node.
   BlockClient* client = nullptr;
@@ -113,7 +117,9 @@ class CoreProgram final : public ReactorProgram {
   const chain::Stats& stats() const { return stats_; }
 
  private:
-  Status start_apart(Reactor& reactor, const chain::BlockInfo& anchor);
+  // The core, from what the store held if there is one.
+  Status make_core(Reactor& reactor, chain::ChainConfig config, const chain::StoreAnchor& anchor);
+  Status start_apart(Reactor& reactor, chain::StoreAnchor anchor);
   Status start_joined(Reactor& reactor);
 
   const NodeOptions& options_;
