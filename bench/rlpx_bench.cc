@@ -33,8 +33,16 @@ struct Pair {
     }
   }
   // What one wrote arrives at the other, as a read of the socket would bring it; the bytes of the
-  // messages.
+  // messages. A large message comes a slice at a time.
   size_t move(Session& from, Session& to) {
+    size_t received = move_output(from, to);
+    while (from.has_work()) {
+      from.advance(kNow);
+      received += move_output(from, to);
+    }
+    return received;
+  }
+  size_t move_output(Session& from, Session& to) {
     const Bytes out = from.output();
     if (lease.size() < out.size()) lease.resize(out.size());
     copy_bytes(lease.data(), out.data(), out.size());

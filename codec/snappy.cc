@@ -1,5 +1,7 @@
 #include "codec/snappy.h"
 
+#include <cstring>
+
 #include <snappy.h>
 
 #include "base/check.h"
@@ -56,6 +58,16 @@ size_t snappy_compress_into(Bytes data, MutableBytes out) {
   size_t size = 0;
   ::snappy::RawCompress(chars(data), data.size(), chars(out), &size);
   return size;
+}
+
+void snappy_append_length(size_t size, std::vector<uint8_t>& out) { append_uvarint(size, out); }
+
+// The elements alone: a copy reaches back within its own part.
+size_t snappy_compress_part(Bytes part, MutableBytes out) {
+  const size_t size = snappy_compress_into(part, out);
+  const size_t length = uvarint_size(part.size());
+  std::memmove(out.data(), out.data() + length, size - length);
+  return size - length;
 }
 
 SharedBytes snappy_compress(Bytes data) {

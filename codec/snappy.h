@@ -26,5 +26,9 @@ size_t snappy_max_compressed(size_t size);
 SharedBytes snappy_compress(Bytes data);
 // REQUIRES: out.size() >= snappy_max_compressed(data.size()). Gives the size written.
 size_t snappy_compress_into(Bytes data, MutableBytes out);
+// A block in parts: its length, and behind it the parts of its data in order.
+void snappy_append_length(size_t size, std::vector<uint8_t>& out);
+// REQUIRES: as snappy_compress_into.
+size_t snappy_compress_part(Bytes part, MutableBytes out);
 
 }  // namespace beamline

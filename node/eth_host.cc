@@ -33,6 +33,11 @@ Status EthConnection::send(eth::Message message, Bytes payload) {
   return connection_.send(capability_, static_cast<uint8_t>(message), payload);
 }
 
+Status EthConnection::send_buffer(eth::Message message, std::vector<uint8_t>& buffer,
+                                  size_t begin) {
+  return connection_.send(capability_, static_cast<uint8_t>(message), buffer, begin);
+}
+
 void EthConnection::disconnect(rlpx::DisconnectReason reason) { connection_.disconnect(reason); }
 
 void EthConnection::arm() { host_.reactor_.arm(timer_, peer_.deadline()); }
@@ -53,9 +58,13 @@ EthHost::EthHost(Reactor& reactor, Tcp& tcp, EthHostOptions options, const eth::
   options_.rlpx.session.capabilities = kCapabilities;
   host_ =
       std::make_unique<rlpx::Host>(tcp, options_.rlpx, static_cast<rlpx::HostHandler&>(*this), rng);
+  reactor_.add_hook(*this);
 }
 
-EthHost::~EthHost() = default;
+EthHost::~EthHost() {
+  reactor_.unpost(again_);
+  reactor_.remove_hook(*this);
+}
 
 Result<const rlpx::Connection*> EthHost::dial(const Endpoint& remote,
                                               const secp256k1::PublicKey& key) {
@@ -91,7 +100,15 @@ void EthHost::on_message(rlpx::Connection& connection, size_t capability, uint8_
   const auto it = peers_.find(&connection);
   if (it == peers_.end() || it->second->capability_ != capability) return;
   EthConnection& peer = *it->second;
-  const auto event = peer.peer_.receive(id, payload, reactor_.now().mono);
+  // Who is owed an answer already waits for its turn.
+  const size_t budget = peer.serving_ ? 0 : slice();
+  const uint64_t before = peer.peer_.stats().served_bytes;
+  const auto event = peer.peer_.receive(id, payload, reactor_.now().mono, budget);
+  served_ += peer.peer_.stats().served_bytes - before;
+  if (peer.peer_.serving() && !peer.serving_) {
+    peer.serving_ = true;
+    serving_.push_back(&peer);
+  }
   if (!event) return peer.disconnect(eth::disconnect_reason(event.error()));
   if (event->kind == eth::EthEvent::Kind::ready) {
     handler_.on_peer(peer);
@@ -110,8 +127,40 @@ void EthHost::on_closed(rlpx::Connection& connection, const rlpx::Closed& closed
     handler_.on_dial_failed(connection, closed);
   }
   if (it == peers_.end()) return;
+  if (it->second->serving_) std::erase(serving_, it->second.get());
   free_.push_back(it->second->index_);
   peers_.erase(it);
+}
+
+// What is left of this turn's bytes, at most a slice.
+size_t EthHost::slice() const {
+  return std::min(eth::Server::kSlice,
+                  options_.turn_bytes - std::min(options_.turn_bytes, served_));
+}
+
+// False: it asked for what there is not.
+bool EthHost::serve(EthConnection& peer) {
+  const uint64_t before = peer.peer_.stats().served_bytes;
+  const Status status = peer.peer_.serve(slice());
+  served_ += peer.peer_.stats().served_bytes - before;
+  if (!status) peer.disconnect(eth::disconnect_reason(status.error()));
+  return status.has_value();
+}
+
+// One slice each, in turn, until the turn has done enough; the rest is for the next.
+void EthHost::end_of_turn(Now) {
+  while (!serving_.empty() && slice() > 0) {
+    EthConnection& peer = *serving_.front();
+    serving_.pop_front();
+    peer.serving_ = serve(peer) && peer.peer_.serving();
+    if (peer.serving_) serving_.push_back(&peer);
+  }
+  if (served_ == 0) return;
+  ++stats_.serve_turns;
+  stats_.serve_bytes += served_;
+  stats_.serve_bytes_peak = std::max<uint64_t>(stats_.serve_bytes_peak, served_);
+  served_ = 0;
+  reactor_.post(again_);  // what was sent leaves, and what is owed goes on
 }
 
 void say_goodbye(Reactor& reactor, EthHost& host) {

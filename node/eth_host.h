@@ -2,6 +2,7 @@
 // on the reactor's thread.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,6 +39,7 @@ class EthConnection final : private eth::Sink {
  private:
   friend class EthHost;
   Status send(eth::Message message, Bytes payload) override;
+  Status send_buffer(eth::Message message, std::vector<uint8_t>& buffer, size_t begin) override;
   void on_time();
 
   EthHost& host_;
@@ -47,6 +49,7 @@ class EthConnection final : private eth::Sink {
   const uint32_t generation_;
   eth::Peer peer_;
   Timer timer_;
+  bool serving_ = false;  // is in the host's list of those that are owed answers
 };
 
 // What becomes of peers. Any of these may ask, and disconnect.
@@ -64,9 +67,18 @@ class EthHandler {
 struct EthHostOptions {
   rlpx::HostOptions rlpx;  // key; the capabilities are set by EthHost
   eth::PeerOptions peer;
+  // Bytes of the chain that one turn goes over to answer requests, of all peers together; each gets
+  // a slice in turn.
+  size_t turn_bytes = 512u << 10;
 };
 
-class EthHost final : private rlpx::HostHandler {
+struct EthHostStats {
+  uint64_t serve_turns = 0;  // that answered requests
+  uint64_t serve_bytes = 0;
+  uint64_t serve_bytes_peak = 0;  // in one turn
+};
+
+class EthHost final : private rlpx::HostHandler, private TurnHook {
  public:
   // `local`, `tcp` and `handler` outlive it.
   EthHost(Reactor& reactor, Tcp& tcp, EthHostOptions options, const eth::Local& local,
@@ -82,6 +94,7 @@ class EthHost final : private rlpx::HostHandler {
   uint32_t connections() const { return host_->connections(); }
   size_t peers() const { return peers_.size(); }
   const rlpx::HostStats& stats() const { return host_->stats(); }
+  const EthHostStats& serve_stats() const { return stats_; }
 
  private:
   friend class EthConnection;
@@ -89,6 +102,10 @@ class EthHost final : private rlpx::HostHandler {
   void on_message(rlpx::Connection& connection, size_t capability, uint8_t id,
                   Bytes payload) override;
   void on_closed(rlpx::Connection& connection, const rlpx::Closed& closed) override;
+  void end_of_turn(Now now) override;
+  const char* hook_name() const override { return "eth"; }
+  size_t slice() const;
+  bool serve(EthConnection& peer);
 
   Reactor& reactor_;
   EthHostOptions options_;
@@ -98,6 +115,10 @@ class EthHost final : private rlpx::HostHandler {
   std::map<rlpx::Connection*, std::unique_ptr<EthConnection>> peers_;
   std::vector<uint32_t> free_;
   std::vector<uint32_t> generations_;
+  std::deque<EthConnection*> serving_;  // at most each peer once
+  size_t served_ = 0;                   // bytes, in this turn
+  Ready again_{[](Ready&) {}, nullptr};
+  EthHostStats stats_;
 };
 
 // Leaves, and turns the reactor until that is written, for a second at most.

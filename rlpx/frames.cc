@@ -42,15 +42,14 @@ void FrameCodec::update_header(Keccak256& mac, Block header, uint8_t* tag) {
   finish(mac, mac.digest(), header, tag);
 }
 
-void FrameCodec::update_body(Keccak256& mac, Bytes body, uint8_t* tag) {
-  mac.update(body);
+void FrameCodec::finish_body(Keccak256& mac, uint8_t* tag) {
   const Hash256 seed = mac.digest();
   finish(mac, seed, Block(seed.bytes.data(), kBlock), tag);
 }
 
-void FrameCodec::seal(MutableBytes frame, size_t data) {
-  BL_CHECK(data <= kMaxFrameData && frame.size() == frame_size(data));
-  uint8_t* const header = frame.data();
+void FrameCodec::seal_header(std::span<uint8_t, kFrameHeaderSize> out, size_t data) {
+  BL_CHECK(data <= kMaxFrameData);
+  uint8_t* const header = out.data();
   std::memset(header, 0, kBlock);
   header[0] = static_cast<uint8_t>(data >> 16);
   header[1] = static_cast<uint8_t>(data >> 8);
@@ -58,12 +57,26 @@ void FrameCodec::seal(MutableBytes frame, size_t data) {
   std::memcpy(header + 3, kHeaderData.data(), kHeaderData.size());
   encrypt_.process({header, kBlock});
   update_header(egress_, Block(header, kBlock), header + kBlock);
+}
 
+void FrameCodec::seal_part(MutableBytes part) {
+  BL_CHECK(part.size() % kBlock == 0);
+  encrypt_.process(part);
+  egress_.update(part);
+}
+
+void FrameCodec::seal_end(std::span<uint8_t, kFrameMacSize> mac) {
+  finish_body(egress_, mac.data());
+}
+
+void FrameCodec::seal(MutableBytes frame, size_t data) {
+  BL_CHECK(frame.size() == frame_size(data));
+  seal_header(frame.first<kFrameHeaderSize>(), data);
   uint8_t* const body = frame.data() + kFrameHeaderSize;
   const size_t padded = frame_body_size(data) - kFrameMacSize;
   if (padded != data) std::memset(body + data, 0, padded - data);
-  encrypt_.process({body, padded});
-  update_body(egress_, {body, padded}, body + padded);
+  seal_part({body, padded});
+  finish_body(egress_, body + padded);
 }
 
 Result<size_t> FrameCodec::open_header(std::span<uint8_t, kFrameHeaderSize> header) {
@@ -83,7 +96,8 @@ Result<MutableBytes> FrameCodec::open_body(MutableBytes body, size_t data) {
   BL_CHECK(body.size() == frame_body_size(data));
   const size_t padded = body.size() - kFrameMacSize;
   std::array<uint8_t, kFrameMacSize> tag;
-  update_body(ingress_, body.first(padded), tag.data());
+  ingress_.update(body.first(padded));
+  finish_body(ingress_, tag.data());
   if (!constant_time_equal(tag, body.last(kFrameMacSize))) {
     return bad_input(Code::bad_checksum, "frame.body", padded);
   }

@@ -35,6 +35,11 @@ class FrameCodec {
   // data); the header, the padding and the MACs are written around them. REQUIRES: data <=
   // kMaxFrameData; frame.size() == frame_size(data).
   void seal(MutableBytes frame, size_t data);
+  // The same in parts, in this order: the header, the body with its padding, its MAC. REQUIRES:
+  // each part of the body is of whole blocks of 16, and together they are of `data` bytes, padded.
+  void seal_header(std::span<uint8_t, kFrameHeaderSize> header, size_t data);
+  void seal_part(MutableBytes part);
+  void seal_end(std::span<uint8_t, kFrameMacSize> mac);
 
   // Opens the next header in place and gives the size of the data that follows. Errors (the
   // peer's): bad_checksum ("frame.header"), bad_encoding ("frame.header_data": not a list),
@@ -49,7 +54,7 @@ class FrameCodec {
   using Block = std::span<const uint8_t, 16>;
   // Feeds the running MAC with a block of header or a digest of the body, and writes the tag.
   void update_header(Keccak256& mac, Block header, uint8_t* tag);
-  void update_body(Keccak256& mac, Bytes body, uint8_t* tag);
+  void finish_body(Keccak256& mac, uint8_t* tag);
   void finish(Keccak256& mac, const Hash256& seed, Block block, uint8_t* tag);
 
   AesCtr encrypt_;

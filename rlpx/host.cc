@@ -21,6 +21,13 @@ Status Connection::send(size_t capability, uint8_t id, Bytes payload) {
   return status;
 }
 
+Status Connection::send(size_t capability, uint8_t id, std::vector<uint8_t>& buffer, size_t begin) {
+  if (!session_) return local_error(Code::closed, "rlpx.send");
+  const Status status = session_->send(capability, id, buffer, begin, now().mono);
+  mark_dirty();
+  return status;
+}
+
 void Connection::disconnect(DisconnectReason reason) {
   if (!session_) {
     stream_->close();
@@ -87,7 +94,7 @@ void Connection::cut_off() {
 
 void Connection::on_time() {
   if (session_->is_closed()) {
-    if (!session_->output().empty()) cut_off();
+    cut_off();
     return;
   }
   dispatch(session_->on_deadline(now().mono));
@@ -112,30 +119,38 @@ void Connection::mark_dirty() {
   host_->dirty_ = this;
 }
 
-void Connection::flush() {
-  if (!session_) return;
-  const bool was_queued = !session_->output().empty();
+// False: the stream is closed.
+bool Connection::write_out() {
   while (!session_->output().empty()) {
     const Bytes piece = session_->output().first(std::min(session_->output().size(), kWritePiece));
     const WriteResult result = stream_->write(piece);
-    if (result == WriteResult::closed) return;
+    if (result == WriteResult::closed) return false;
     if (result == WriteResult::full) break;
     session_->wrote(piece.size(), now().mono);
+  }
+  return true;
+}
+
+void Connection::flush() {
+  if (!session_) return;
+  const bool was_queued = session_->queued() > 0;
+  if (!write_out()) return;
+  if (session_->has_work() && !working_) {
+    working_ = true;
+    host_->working_.push_back(this);
   }
   if (session_->is_closed()) {
     const bool first = !reported_;
     report();
-    if (session_->output().empty()) {
-      stream_->close_after_flush();
-    } else if (session_->closed().why.code == Code::timed_out) {
-      cut_off();  // it reads nothing
-    } else if (first) {
-      host_->tcp_.reactor().arm_in(timer_, host_->options_.disconnect_timeout);
+    if (!session_->output().empty() && session_->closed().why.code == Code::timed_out) {
+      return cut_off();  // it reads nothing
     }
+    if (first) host_->tcp_.reactor().arm_in(timer_, host_->options_.disconnect_timeout);
+    if (session_->output().empty()) stream_->close_after_flush();
     return;
   }
   arm();
-  if (was_queued && session_->output().empty() && was_ready_) {
+  if (was_queued && session_->queued() == 0 && was_ready_) {
     host_->handler_.on_writable(*this);
   }
 }
@@ -163,6 +178,7 @@ Host::Host(Tcp& tcp, const HostOptions& options, HostHandler& handler, Rng& rng)
 
 Host::~Host() {
   BL_CHECK(in_use_ == 0);
+  tcp_.reactor().unpost(again_);
   tcp_.reactor().remove_hook(*this);
 }
 
@@ -219,6 +235,8 @@ void Host::give_back(Connection& connection) {
     *link = connection.next_;
     connection.dirty_ = false;
   }
+  if (connection.working_) std::erase(working_, &connection);
+  connection.working_ = false;
   if (!connection.dialled_) --inbound_;
   connection.session_.reset();
   connection.stream_ = nullptr;
@@ -234,6 +252,31 @@ void Host::end_of_turn(Now) {
     connection.dirty_ = false;
     connection.flush();
   }
+  work();
+}
+
+// One slice each, in turn, until the turn has done enough; the rest is for the next.
+void Host::work() {
+  if (working_.empty()) return;
+  uint64_t worked = 0;
+  while (!working_.empty() && (worked == 0 || worked + kSliceSize <= options_.turn_bytes)) {
+    Connection& connection = *working_.front();
+    working_.pop_front();
+    connection.working_ = false;
+    if (!connection.session_ || !connection.session_->has_work()) continue;
+    worked += connection.session_->advance(tcp_.reactor().now().mono);
+    connection.mark_dirty();
+    if (!connection.write_out()) continue;
+    // What the socket does not take yet is gone on with when it does.
+    if (connection.session_->has_work()) {
+      connection.working_ = true;
+      working_.push_back(&connection);
+    }
+  }
+  ++stats_.work_turns;
+  stats_.work_bytes += worked;
+  stats_.work_bytes_peak = std::max(stats_.work_bytes_peak, worked);
+  tcp_.reactor().post(again_);
 }
 
 }  // namespace beamline::rlpx

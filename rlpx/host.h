@@ -6,6 +6,7 @@
 // two that do so wait for each other.)
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -27,6 +28,7 @@ class Connection final : public StreamHandler {
 
   // As Session::send; it leaves at the end of the turn.
   Status send(size_t capability, uint8_t id, Bytes payload);
+  Status send(size_t capability, uint8_t id, std::vector<uint8_t>& buffer, size_t begin);
   // Says why, and ends. on_closed follows, at the end of this turn at the latest.
   void disconnect(DisconnectReason reason);
 
@@ -35,7 +37,7 @@ class Connection final : public StreamHandler {
   const Endpoint& remote() const { return remote_; }
   bool outbound() const { return dialled_.has_value(); }
   // Of bytes that wait to be written.
-  size_t queued() const { return session_ ? session_->output().size() : 0; }
+  size_t queued() const { return session_ ? session_->queued() : 0; }
   // For the handler's use.
   void* user = nullptr;
 
@@ -53,6 +55,7 @@ class Connection final : public StreamHandler {
   void arm();
   void mark_dirty();
   void flush();
+  bool write_out();
   void cut_off();
   void report();
   Now now() const;
@@ -66,6 +69,7 @@ class Connection final : public StreamHandler {
   Closed failed_;               // where there was no session to say why
   Connection* next_ = nullptr;  // free, or dirty
   bool dirty_ = false;
+  bool working_ = false;  // is in the host's list of those that have work
   bool reported_ = false;
   bool was_ready_ = false;
 };
@@ -88,6 +92,9 @@ struct HostOptions {
   uint32_t max_connections = 64;  // in and out, from the first byte
   uint32_t max_inbound = 32;
   Duration dial_timeout = seconds(15);
+  // Bytes of large messages that one turn compresses or seals, of all connections together; each
+  // gets a slice in turn.
+  size_t turn_bytes = 512u << 10;
   Duration disconnect_timeout = seconds(1);  // for what is queued when a session ends
 };
 
@@ -97,7 +104,10 @@ struct HostStats {
   uint64_t refused_full = 0;  // accepted, or to be dialled, but there was no slot
   uint64_t ready = 0;
   uint64_t closed = 0;
-  uint64_t cut_off = 0;  // ended with bytes that the peer did not read
+  uint64_t cut_off = 0;     // ended with bytes that the peer did not read
+  uint64_t work_turns = 0;  // that compressed or sealed slices of large messages
+  uint64_t work_bytes = 0;
+  uint64_t work_bytes_peak = 0;  // in one turn
 };
 
 class Host final : private ListenerHandler, private TurnHook {
@@ -120,6 +130,7 @@ class Host final : private ListenerHandler, private TurnHook {
   StreamHandler* on_accept(TcpStream& stream) override;
   void end_of_turn(Now now) override;
   const char* hook_name() const override { return "rlpx"; }
+  void work();
   Connection* take();
   void give_back(Connection& connection);
 
@@ -130,6 +141,8 @@ class Host final : private ListenerHandler, private TurnHook {
   std::unique_ptr<Connection[]> slots_;
   Connection* free_ = nullptr;
   Connection* dirty_ = nullptr;
+  std::deque<Connection*> working_;  // at most each connection once
+  Ready again_{[](Ready&) {}, nullptr};
   uint32_t in_use_ = 0;
   uint32_t inbound_ = 0;
   HostStats stats_;

@@ -14,6 +14,7 @@ using secp256k1::PublicKey;
 
 // What a Ping, Pong or Disconnect may put behind a full queue.
 constexpr uint8_t kMaxPongs = 8;
+constexpr size_t kMaxWaiting = 1024;  // messages
 // Buffers above this are given back as soon as they are empty, others when the peer falls silent.
 constexpr size_t kKeptBuffer = 1 << 20;
 constexpr size_t kFirstPiece = 1 << 16;
@@ -345,27 +346,77 @@ Event Session::on_deadline(MonoTime now) {
 void Session::release_buffers() {
   if (data_size_ == 0 && !body_done_) release(body_);
   if (!body_done_) release(plain_);
-  if (output().empty()) {
+  if (output().empty() && waiting_.empty()) {
     release(output_);
     output_begin_ = 0;
   }
 }
 
-Status Session::send(size_t capability, uint8_t id, Bytes payload, MonoTime now) {
+Status Session::check_send(size_t capability, uint8_t id, size_t size) {
   BL_CHECK(capability < options_->capabilities.size());
   const Capability& one = options_->capabilities[capability];
   BL_CHECK(id < one.messages);
   if (state_ != State::active) return local_error(Code::closed, "rlpx.send");
   if (!shares(capability)) return local_error(Code::unsupported, "rlpx.send");
-  if (payload.size() > one.max_message) return local_error(Code::too_long, "rlpx.send");
-  const size_t most =
-      frame_size(2 + (snappy_ ? snappy_max_compressed(payload.size()) : payload.size()));
-  if (most > options_->max_queue - std::min(options_->max_queue, output().size())) {
+  if (size > one.max_message) return local_error(Code::too_long, "rlpx.send");
+  const size_t most = frame_size(2 + (snappy_ ? snappy_max_compressed(size) : size));
+  const bool full = most > options_->max_queue - std::min(options_->max_queue, queued());
+  if (full || waiting_.size() >= kMaxWaiting) {
     ++stats_.refused_full;
     return local_error(Code::full, "rlpx.send");
   }
-  write_message(static_cast<uint8_t>(offsets_[capability] + id), payload, snappy_, now);
   return {};
+}
+
+Status Session::send(size_t capability, uint8_t id, Bytes payload, MonoTime now) {
+  if (const Status fits = check_send(capability, id, payload.size()); !fits) return fits;
+  const auto number = static_cast<uint8_t>(offsets_[capability] + id);
+  if (waiting_.empty() && payload.size() <= kSliceSize) {
+    write_message(number, payload, snappy_, now);
+    return {};
+  }
+  std::vector<uint8_t> buffer;
+  buffer.reserve(kPayloadRoom + payload.size());
+  buffer.resize(kPayloadRoom);
+  buffer.insert(buffer.end(), payload.begin(), payload.end());
+  enqueue(number, std::move(buffer), kPayloadRoom);
+  return {};
+}
+
+Status Session::send(size_t capability, uint8_t id, std::vector<uint8_t>& buffer, size_t begin,
+                     MonoTime now) {
+  BL_CHECK(begin >= kPayloadRoom && begin <= buffer.size());
+  const size_t size = buffer.size() - begin;
+  if (size <= kSliceSize) return send(capability, id, Bytes(buffer).subspan(begin), now);
+  if (const Status fits = check_send(capability, id, size); !fits) return fits;
+  enqueue(static_cast<uint8_t>(offsets_[capability] + id), std::move(buffer), begin);
+  return {};
+}
+
+void Session::enqueue(uint8_t id, std::vector<uint8_t> buffer, size_t begin) {
+  if (buffer.size() - begin > kSliceSize) ++stats_.sliced;
+  SlicedFrame frame(id, std::move(buffer), begin, snappy_);
+  const size_t bytes = frame.left();
+  waiting_bytes_ += bytes;
+  waiting_.push_back({std::move(frame), bytes});
+}
+
+size_t Session::advance(MonoTime now) {
+  BL_CHECK(has_work());
+  Waiting& first = waiting_.front();
+  extend_output(0, now);
+  const size_t before = output_.size();
+  const size_t worked = first.frame.advance(*codec_, output_);
+  stats_.bytes_out += output_.size() - before;
+  ++stats_.slices;
+  const size_t left = first.frame.left();
+  waiting_bytes_ -= first.bytes - left;
+  first.bytes = left;
+  if (first.frame.done()) {
+    ++stats_.frames_out;
+    waiting_.pop_front();
+  }
+  return worked;
 }
 
 MutableBytes Session::extend_output(size_t size, MonoTime now) {
@@ -404,7 +455,10 @@ void Session::write_message(uint8_t id, Bytes payload, bool compress, MonoTime n
 }
 
 void Session::write_base(BaseMessage id, Bytes payload, MonoTime now) {
-  write_message(static_cast<uint8_t>(id), payload, snappy_, now);
+  if (waiting_.empty()) return write_message(static_cast<uint8_t>(id), payload, snappy_, now);
+  std::vector<uint8_t> buffer(kPayloadRoom);
+  buffer.insert(buffer.end(), payload.begin(), payload.end());
+  enqueue(static_cast<uint8_t>(id), std::move(buffer), kPayloadRoom);
 }
 
 void Session::write_hello(MonoTime now) {
@@ -427,7 +481,7 @@ void Session::wrote(size_t size, MonoTime now) {
   output_begin_ += size;
   wrote_ = now;
   if (!output().empty()) return;
-  pongs_queued_ = 0;
+  if (waiting_.empty()) pongs_queued_ = 0;
   output_.clear();
   output_begin_ = 0;
   if (output_.capacity() > kKeptBuffer) release(output_);
@@ -439,7 +493,14 @@ void Session::disconnect(DisconnectReason reason, MonoTime now) {
 }
 
 Event Session::fail(const Error& why, DisconnectReason reason, MonoTime now) {
-  if (codec_) write_base(BaseMessage::disconnect, encode_disconnect(reason), now);
+  // Nothing can be said in the middle of a frame; the rest of it is not worth the time.
+  const bool amid_frame = !waiting_.empty() && waiting_.front().frame.begun();
+  if (amid_frame) ++stats_.cut_short;
+  waiting_.clear();
+  waiting_bytes_ = 0;
+  if (codec_ && !amid_frame) {
+    write_base(BaseMessage::disconnect, encode_disconnect(reason), now);
+  }
   close({why, reason, false});
   return {.kind = Event::Kind::closed, .payload = {}};
 }
@@ -452,6 +513,8 @@ void Session::close(const Closed& closed) {
   offsets_ = {};
   release(body_);
   body_done_ = false;
+  waiting_.clear();
+  waiting_bytes_ = 0;
 }
 
 }  // namespace beamline::rlpx

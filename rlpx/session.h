@@ -5,17 +5,20 @@
 //
 //   while (!input.empty()) { Event event = session.receive(input, now); ... }
 //   write(session.output()); session.wrote(n, now);
+//   while (session.has_work() && there is time in this turn) session.advance(now);
 //   if (now >= session.deadline()) event = session.on_deadline(now);
 //
 // What a peer may cost is bounded: a frame by the largest message of a shared capability (2 KiB
 // before Hello), a message by its capability's limit, which is checked against the declared length
 // before anything is decompressed; the frame that is coming in grows with what has arrived, not
-// with what was announced; the write queue by max_queue. Time counts whole frames, so that a peer
-// that trickles bytes is idle.
+// with what was announced; the write queue by max_queue. A large message is
+// compressed and sealed in slices, by advance(); what is sent behind it waits for it. Time counts
+// whole frames, so that a peer that trickles bytes is idle.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +32,7 @@
 #include "rlpx/frames.h"
 #include "rlpx/handshake.h"
 #include "rlpx/messages.h"
+#include "rlpx/sliced_frame.h"
 
 namespace beamline::rlpx {
 
@@ -84,7 +88,10 @@ class Session {
     uint64_t pongs_dropped = 0;  // the peer asks faster than it reads
     uint64_t ignored = 0;        // messages of the base capability that we do not know
     uint64_t refused_full = 0;   // send(): the queue
-    uint64_t refused_size = 0;   // messages of the peer over a limit
+    uint64_t sliced = 0;         // messages that were too large for one turn
+    uint64_t slices = 0;
+    uint64_t cut_short = 0;     // frames that were under way when the session ended
+    uint64_t refused_size = 0;  // messages of the peer over a limit
   };
 
   // `options` must outlive the session. REQUIRES: a key; at most kMaxCapabilities capabilities, in
@@ -106,11 +113,23 @@ class Session {
   // Queues a message. Errors (local): full, too_long (over the capability's limit), unsupported
   // (not shared), closed. REQUIRES: capability is an index of the options, id < its messages.
   Status send(size_t capability, uint8_t id, Bytes payload, MonoTime now);
+  // The payload is buffer[begin, end); one that is large is taken and not copied. REQUIRES: begin
+  // >= kPayloadRoom.
+  Status send(size_t capability, uint8_t id, std::vector<uint8_t>& buffer, size_t begin,
+              MonoTime now);
+  // A message is under way, and what of it is sealed already went out: advance() goes over about
+  // kSliceSize bytes of it, and gives how many. REQUIRES: has_work().
+  bool has_work() const {
+    return !waiting_.empty() && output().size() < kMaxAhead && state_ == State::active;
+  }
+  size_t advance(MonoTime now);
   // Says Disconnect and ends; without an event. What is in output() should still be written.
   void disconnect(DisconnectReason reason, MonoTime now);
 
   Bytes output() const { return Bytes(output_).subspan(output_begin_); }
   void wrote(size_t size, MonoTime now);
+  // Bytes of output() and of what waits to become that.
+  size_t queued() const { return output().size() + waiting_bytes_; }
 
   bool ready() const { return state_ == State::active; }
   // REQUIRES: state is closed.
@@ -126,6 +145,11 @@ class Session {
 
  private:
   enum class State : uint8_t { handshake, hello, active, closed };
+  static constexpr size_t kMaxAhead = 1u << 20;  // sealed and not written, of large messages
+  struct Waiting {
+    SlicedFrame frame;
+    size_t bytes;  // it stands for in waiting_bytes_
+  };
   struct Opening {  // needed until the handshake is done
     Rng rng;
     Handshake handshake;
@@ -147,6 +171,8 @@ class Session {
   void write_hello(MonoTime now);
   void write_base(BaseMessage id, Bytes payload, MonoTime now);
   void write_message(uint8_t id, Bytes payload, bool compress, MonoTime now);
+  Status check_send(size_t capability, uint8_t id, size_t size);
+  void enqueue(uint8_t id, std::vector<uint8_t> buffer, size_t begin);
   MutableBytes extend_output(size_t size, MonoTime now);
   Event fail(const Error& why, DisconnectReason reason, MonoTime now);
   void close(const Closed& closed);
@@ -162,6 +188,8 @@ class Session {
   size_t max_message_ = kMaxBaseMessage;
   std::vector<uint8_t> output_;
   size_t output_begin_ = 0;
+  std::list<Waiting> waiting_;  // behind output_
+  size_t waiting_bytes_ = 0;
   std::array<uint8_t, kFrameHeaderSize> header_{};
   size_t header_held_ = 0;
   size_t data_size_ = 0;        // of the frame whose header was opened; 0: none

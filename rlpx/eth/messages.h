@@ -132,6 +132,7 @@ struct PooledHashes {
 // which is what a receipts root is made of. Each appends; what a list of the other kind holds is
 // not looked at, but addresses and topics.
 Status to_slim_receipts(Bytes consensus, std::vector<uint8_t>& out);
+Status to_slim_receipt(const rlp::Item& consensus, std::vector<uint8_t>& out);  // one of them
 Status to_consensus_receipts(Bytes slim, std::vector<uint8_t>& out);
 
 }  // namespace beamline::eth

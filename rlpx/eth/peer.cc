@@ -25,42 +25,6 @@ Message question_of(Message answer) {
   }
 }
 
-// Of the items of an answer; headers and the id take the rest.
-constexpr size_t kRoom = kHardAnswer - 64;
-
-// The receipts of a block from the one at `first` on.
-Result<Bytes> skip_receipts(Bytes receipts, uint64_t first, std::vector<uint8_t>& out) {
-  if (first == 0) return receipts;
-  auto list = rlp::parse_list(receipts, "receipts");
-  if (!list) return std::unexpected(list.error());
-  for (uint64_t i = 0; i < first; ++i) {
-    if (list->at_end()) return bad_input(Code::out_of_range, "first_receipt");
-    if (const auto item = list->next("receipt"); !item) return std::unexpected(item.error());
-  }
-  rlp::Writer writer(out);
-  const auto rest = writer.begin_list();
-  while (!list->at_end()) writer.raw(list->next("receipt")->encoding);
-  writer.end_list(rest);
-  return out;
-}
-
-// As many of a block's receipts as fit in `room`, as a list. False: none.
-bool cut_receipts(Bytes receipts, size_t room, std::vector<uint8_t>& out) {
-  constexpr size_t kHeader = 9;  // of a list, at most
-  auto list = rlp::parse_list(receipts, "receipts");
-  size_t size = 0;
-  rlp::Writer writer(out);
-  const auto kept = writer.begin_list();
-  while (list && !list->at_end()) {
-    const auto item = list->next("receipt");
-    if (!item || kHeader + size + item->encoding.size() > room) break;
-    writer.raw(item->encoding);
-    size += item->encoding.size();
-  }
-  writer.end_list(kept);
-  return size > 0;
-}
-
 }  // namespace
 
 rlpx::DisconnectReason disconnect_reason(const Error& error) {
@@ -72,7 +36,12 @@ rlpx::DisconnectReason disconnect_reason(const Error& error) {
 
 Peer::Peer(uint32_t version, const Local& local, Sink& sink, const PeerOptions& options,
            MonoTime now)
-    : version_(version), local_(local), sink_(sink), options_(options), started_(now) {
+    : version_(version),
+      local_(local),
+      sink_(sink),
+      options_(options),
+      started_(now),
+      server_(version) {
   BL_CHECK(version >= kEth68 && version <= kEth70);
   StatusMessage ours = local.status;
   ours.version = version;
@@ -81,7 +50,7 @@ Peer::Peer(uint32_t version, const Local& local, Sink& sink, const PeerOptions& 
   if (const Status sent = sink_.send(Message::status, message_); !sent) ++stats_.refused_full;
 }
 
-Result<EthEvent> Peer::receive(uint8_t id, Bytes payload, MonoTime now) {
+Result<EthEvent> Peer::receive(uint8_t id, Bytes payload, MonoTime now, size_t budget) {
   const auto message = static_cast<Message>(id);
   if (!ready_) {
     if (message != Message::status) return bad_input(Code::unexpected, "eth.status");
@@ -97,9 +66,10 @@ Result<EthEvent> Peer::receive(uint8_t id, Bytes payload, MonoTime now) {
     case Message::get_block_bodies:
     case Message::get_receipts:
     case Message::get_pooled_transactions:
-      if (const Status status = on_request(message, payload); !status) {
-        return std::unexpected(status.error());
+      if (const Status taken = server_.take(message, payload, stats_); !taken) {
+        return std::unexpected(taken.error());
       }
+      if (const Status served = serve(budget); !served) return std::unexpected(served.error());
       return event;
     case Message::block_range_update: {
       if (version_ < kEth69) break;
@@ -180,116 +150,7 @@ Result<EthEvent> Peer::on_answer(Message message, Bytes payload) {
   return event;
 }
 
-Status Peer::on_request(Message message, Bytes payload) {
-  items_.clear();
-  item_count_ = 0;
-  switch (message) {
-    case Message::get_block_headers:
-      return serve_headers(payload);
-    case Message::get_block_bodies:
-      return serve_bodies(payload);
-    case Message::get_receipts:
-      return serve_receipts(payload);
-    default: {  // we have no pool
-      const auto request = GetByHash::decode(payload);
-      if (!request) return std::unexpected(request.error());
-      reply(Message::pooled_transactions, request->request_id);
-      return {};
-    }
-  }
-}
-
-// False when the answer is large enough, or the item would make it too large.
-bool Peer::add_item(Bytes item) {
-  if (items_.size() + item.size() > kRoom) return false;
-  items_.insert(items_.end(), item.begin(), item.end());
-  ++item_count_;
-  return items_.size() < kSoftAnswer;
-}
-
-Status Peer::serve_headers(Bytes payload) {
-  const auto request = GetBlockHeaders::decode(payload);
-  if (!request) return std::unexpected(request.error());
-  const ChainSource* const chain = local_.chain;
-  std::optional<uint64_t> number = request->start_number;
-  if (request->start_hash) {
-    number = chain != nullptr ? chain->number_of(*request->start_hash) : std::nullopt;
-  }
-  const uint64_t limit = std::min<uint64_t>(request->limit, kMaxHeaders);
-  while (chain != nullptr && number && item_count_ < limit) {
-    const Bytes header = chain->header(*number);
-    if (header.empty() || !add_item(header)) break;
-    uint64_t step = 0;
-    if (__builtin_add_overflow(request->skip, 1, &step)) break;
-    if (request->reverse) {
-      if (*number < step) break;
-      *number -= step;
-    } else if (__builtin_add_overflow(*number, step, &*number)) {
-      break;
-    }
-  }
-  reply(Message::block_headers, request->request_id);
-  return {};
-}
-
-Status Peer::serve_bodies(Bytes payload) {
-  const auto request = GetByHash::decode(payload);
-  if (!request) return std::unexpected(request.error());
-  const ChainSource* const chain = local_.chain;
-  for (const Hash256& hash : request->hashes) {
-    const auto number = chain != nullptr ? chain->number_of(hash) : std::nullopt;
-    if (!number) continue;
-    const Bytes body = chain->body(*number);
-    if (!body.empty() && !add_item(body)) break;
-  }
-  reply(Message::block_bodies, request->request_id);
-  return {};
-}
-
-Status Peer::serve_receipts(Bytes payload) {
-  const bool partial = version_ >= kEth70;
-  const auto request = GetByHash::decode(payload, partial);
-  if (!request) return std::unexpected(request.error());
-  const ChainSource* const chain = local_.chain;
-  uint64_t first = request->first_receipt;
-  bool incomplete = false;
-  for (const Hash256& hash : request->hashes) {
-    const auto number = chain != nullptr ? chain->number_of(hash) : std::nullopt;
-    Bytes receipts = number ? chain->receipts(*number) : Bytes();
-    if (receipts.empty()) break;  // what is not known ends the answer: no list stands for it
-    std::vector<uint8_t> slim, rest;
-    if (version_ >= kEth69) {
-      if (!to_slim_receipts(receipts, slim)) break;
-      receipts = slim;
-    }
-    const auto wanted = skip_receipts(receipts, first, rest);
-    if (!wanted) return std::unexpected(wanted.error());
-    first = 0;
-    if (partial && items_.size() + wanted->size() > kRoom) {
-      // Never a part without a receipt: that would tell nothing, and is a fault to geth.
-      std::vector<uint8_t> cut;
-      incomplete = cut_receipts(*wanted, kRoom - items_.size(), cut);
-      if (incomplete) add_item(cut);
-      break;
-    }
-    if (!add_item(*wanted)) break;
-  }
-  reply(Message::receipts, request->request_id,
-        partial ? std::optional<bool>(incomplete) : std::nullopt);
-  return {};
-}
-
-void Peer::reply(Message message, uint64_t request_id, std::optional<bool> incomplete) {
-  message_.clear();
-  begin_answer(request_id, items_.size(), message_, incomplete);
-  message_.insert(message_.end(), items_.begin(), items_.end());
-  if (!sink_.send(message, message_)) {
-    ++stats_.not_served;
-    return;
-  }
-  ++stats_.served;
-  stats_.served_items += item_count_;
-}
+Status Peer::serve(size_t budget) { return server_.advance(local_.chain, sink_, budget, stats_); }
 
 MonoTime Peer::deadline() const {
   if (!ready_) return started_ + options_.status_timeout;

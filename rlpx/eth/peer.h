@@ -15,28 +15,10 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "rlpx/eth/messages.h"
+#include "rlpx/eth/server.h"
 #include "rlpx/messages.h"
 
 namespace beamline::eth {
-
-// Where messages go: a connection's send() for this capability.
-class Sink {
- public:
-  virtual ~Sink() = default;
-  virtual Status send(Message message, Bytes payload) = 0;
-};
-
-// The canonical chain that is served. What it gives stays until it is asked again.
-class ChainSource {
- public:
-  virtual ~ChainSource() = default;
-  virtual std::optional<uint64_t> number_of(const Hash256& hash) const = 0;
-  // RLP items: a header, a body ([transactions, ommers, withdrawals?]), a list of consensus
-  // receipts (typed ones are strings). Empty: not known, which is not an empty list.
-  virtual Bytes header(uint64_t number) const = 0;
-  virtual Bytes body(uint64_t number) const = 0;
-  virtual Bytes receipts(uint64_t number) const = 0;
-};
 
 // What we are: it may change while peers are connected; `status` is taken when one begins.
 struct Local {
@@ -72,22 +54,24 @@ struct EthEvent {
 class Peer {
  public:
   static constexpr size_t kMaxRequests = 16;
-  struct Stats {
+  struct Stats : ServeStats {
     uint64_t requests = 0;
     uint64_t answers = 0;
     uint64_t timeouts = 0;
     uint64_t late = 0;          // answers to nothing that is asked (any more): dropped
     uint64_t refused_full = 0;  // requests of ours: too many in flight, or the sink is full
-    uint64_t served = 0;
-    uint64_t served_items = 0;
-    uint64_t not_served = 0;  // the sink was full, or we have no chain
-    uint64_t ignored = 0;     // block announcements, which ended with the merge
+    uint64_t ignored = 0;       // block announcements, which ended with the merge
   };
 
   // Says Status at once. `local` and `sink` must outlive it. REQUIRES: version is 68, 69 or 70.
   Peer(uint32_t version, const Local& local, Sink& sink, const PeerOptions& options, MonoTime now);
 
-  Result<EthEvent> receive(uint8_t id, Bytes payload, MonoTime now);
+  // `budget`: bytes that serving may go over at once; what it leaves is for serve().
+  Result<EthEvent> receive(uint8_t id, Bytes payload, MonoTime now, size_t budget = Server::kAll);
+  // The peer has asked for more than was answered yet: call serve(), a slice a turn. An error is
+  // the peer's, as of receive().
+  bool serving() const { return server_.has_work(); }
+  Status serve(size_t budget);
   MonoTime deadline() const;
   // timed_out of one request at a time; call until none. An error: no Status came (the network's).
   Result<EthEvent> on_deadline(MonoTime now);
@@ -119,12 +103,6 @@ class Peer {
 
   Result<EthEvent> on_status(Bytes payload);
   Result<EthEvent> on_answer(Message message, Bytes payload);
-  Status on_request(Message message, Bytes payload);
-  Status serve_headers(Bytes payload);
-  Status serve_bodies(Bytes payload);
-  Status serve_receipts(Bytes payload);
-  void reply(Message message, uint64_t request_id, std::optional<bool> incomplete = std::nullopt);
-  bool add_item(Bytes item);
   Result<uint64_t> ask(Message message, size_t most, Bytes payload, MonoTime now);
   bool can_ask();
 
@@ -137,8 +115,7 @@ class Peer {
   std::array<Request, kMaxRequests> requests_;
   size_t count_ = 0;
   uint64_t next_id_ = 0;
-  std::vector<uint8_t> items_;  // of the answer that is being made
-  size_t item_count_ = 0;
+  Server server_;
   std::vector<uint8_t> message_;
   Stats stats_;
   bool ready_ = false;

@@ -44,6 +44,35 @@ Result<Bloom> bloom_of(rlp::Reader logs) {
 
 }  // namespace
 
+Status to_slim_receipt(const rlp::Item& item, std::vector<uint8_t>& out) {
+  uint8_t type = 0;
+  Bytes body = item.encoding;
+  if (!item.is_list) {
+    if (item.payload.empty()) return bad_input(Code::truncated, "receipt.type");
+    type = item.payload[0];
+    body = item.payload.subspan(1);
+  }
+  auto receipt = rlp::parse_list(body, "receipt");
+  if (!receipt) return std::unexpected(receipt.error());
+  const auto status = receipt->next("receipt.status");
+  if (!status) return std::unexpected(status.error());
+  const auto gas = receipt->next("receipt.cumulative_gas");
+  if (!gas) return std::unexpected(gas.error());
+  if (const auto bloom = receipt->fixed("receipt.bloom", 256); !bloom) {
+    return std::unexpected(bloom.error());
+  }
+  const auto logs = receipt->next("receipt.logs");
+  if (!logs) return std::unexpected(logs.error());
+  rlp::Writer writer(out);
+  writer.list_header(rlp::uint_size(type) + status->encoding.size() + gas->encoding.size() +
+                     logs->encoding.size());
+  writer.uint(type);
+  writer.raw(status->encoding);
+  writer.raw(gas->encoding);
+  writer.raw(logs->encoding);
+  return {};
+}
+
 Status to_slim_receipts(Bytes consensus, std::vector<uint8_t>& out) {
   auto list = rlp::parse_list(consensus, "receipts");
   if (!list) return std::unexpected(list.error());
@@ -52,30 +81,7 @@ Status to_slim_receipts(Bytes consensus, std::vector<uint8_t>& out) {
   while (!list->at_end()) {
     const auto item = list->next("receipt");
     if (!item) return std::unexpected(item.error());
-    uint8_t type = 0;
-    Bytes body = item->encoding;
-    if (!item->is_list) {
-      if (item->payload.empty()) return bad_input(Code::truncated, "receipt.type", list->offset());
-      type = item->payload[0];
-      body = item->payload.subspan(1);
-    }
-    auto receipt = rlp::parse_list(body, "receipt");
-    if (!receipt) return std::unexpected(receipt.error());
-    const auto status = receipt->next("receipt.status");
-    if (!status) return std::unexpected(status.error());
-    const auto gas = receipt->next("receipt.cumulative_gas");
-    if (!gas) return std::unexpected(gas.error());
-    if (const auto bloom = receipt->fixed("receipt.bloom", 256); !bloom) {
-      return std::unexpected(bloom.error());
-    }
-    const auto logs = receipt->next("receipt.logs");
-    if (!logs) return std::unexpected(logs.error());
-    const auto slim = writer.begin_list();
-    writer.uint(type);
-    writer.raw(status->encoding);
-    writer.raw(gas->encoding);
-    writer.raw(logs->encoding);
-    writer.end_list(slim);
+    if (const Status done = to_slim_receipt(*item, out); !done) return done;
   }
   writer.end_list(all);
   return {};

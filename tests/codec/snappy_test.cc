@@ -79,5 +79,25 @@ TEST(Snappy, DamagedBlocksAreTypedErrors) {
   }
 }
 
+TEST(Snappy, ABlockInPartsIsTheWholesBlock) {
+  Rng rng(uint64_t{5});
+  for (const size_t part : {size_t{1} << 16, size_t{100'000}, size_t{1} << 18}) {
+    std::vector<uint8_t> data(700'001);
+    rng.fill(MutableBytes(data).first(data.size() / 3));
+    std::vector<uint8_t> block;
+    snappy_append_length(data.size(), block);
+    for (size_t at = 0; at < data.size(); at += part) {
+      const Bytes piece = Bytes(data).subspan(at, std::min(part, data.size() - at));
+      const size_t before = block.size();
+      block.resize(before + snappy_max_compressed(piece.size()));
+      block.resize(before + snappy_compress_part(piece, MutableBytes(block).subspan(before)));
+    }
+    const auto whole = snappy_uncompress(block, data.size());
+    ASSERT_TRUE(whole.has_value());
+    EXPECT_TRUE(std::ranges::equal(whole->bytes(), data));
+    EXPECT_LT(block.size(), data.size() / 2);
+  }
+}
+
 }  // namespace
 }  // namespace beamline

@@ -35,6 +35,7 @@ struct Pair {
 
   // Moves what one has to write to the other, in pieces of at most `piece`.
   bool move(Session& from, Session& to, std::vector<Message>& messages, size_t piece) {
+    if (from.has_work()) from.advance(now);
     std::vector<uint8_t> bytes = to_vector(from.output());
     from.wrote(bytes.size(), now);
     MutableBytes rest(bytes);
@@ -50,7 +51,7 @@ struct Pair {
         if (event.kind == Event::Kind::closed) ++closed;
       }
     }
-    return !bytes.empty();
+    return !bytes.empty() || from.has_work();
   }
   void run(size_t piece = SIZE_MAX) {
     for (bool moved = true; moved;) {
@@ -89,6 +90,77 @@ TEST(RlpxSession, BecomesReadyAndCarriesMessagesBothWays) {
   }
   EXPECT_EQ(pair.a.stats().frames_out, 1 + 5u);
   EXPECT_EQ(pair.a.stats().bytes_out, pair.b.stats().bytes_in);
+}
+
+// ---- Large messages, in slices
+
+TEST(RlpxSession, ALargeMessageIsSlicedAndWhatIsSentBehindItWaits) {
+  for (const uint64_t version : {4u, 5u}) {  // without snappy, and with it
+    SCOPED_TRACE(version);
+    Pair pair(7);
+    pair.options_a.version = version;
+    pair.run();
+    constexpr size_t kSizes[] = {kSliceSize - 15,      kSliceSize, kSliceSize + 1, 100, 3'000'017,
+                                 4 * kSliceSize - 100, 0,          10u << 20};
+    std::vector<std::vector<uint8_t>> sent;
+    for (const size_t size : kSizes) {
+      std::vector<uint8_t>& payload = sent.emplace_back(size);
+      pair.rng.fill(MutableBytes(payload).first(size / 2));  // half of it compresses
+      ASSERT_TRUE(pair.a.send(0, static_cast<uint8_t>(sent.size()), payload, pair.now));
+    }
+    EXPECT_EQ(pair.a.stats().sliced, 4u);
+    // One step goes over a slice, and no more is sealed ahead than a slice over the bound.
+    size_t most = 0;
+    for (size_t steps = 0; pair.at_b.size() < sent.size(); ++steps) {
+      ASSERT_LT(steps, 1000u);
+      if (pair.a.has_work()) {
+        EXPECT_LE(pair.a.advance(pair.now), kSliceSize);
+      }
+      most = std::max(most, pair.a.output().size());
+      if (steps % 3 == 0) pair.move(pair.a, pair.b, pair.at_b, 70'000);
+    }
+    EXPECT_LE(most, (1u << 20) + 2 * kSliceSize);
+    for (size_t i = 0; i < sent.size(); ++i) {
+      EXPECT_EQ(pair.at_b[i].id, i + 1);
+      ASSERT_TRUE(pair.at_b[i].payload == sent[i]) << i;
+    }
+    EXPECT_EQ(pair.a.queued(), 0u);
+  }
+}
+
+TEST(RlpxSession, APeerThatReadsNothingHasAtMostSomeOfALargeMessageSealed) {
+  Pair pair(8);
+  pair.run();
+  std::vector<uint8_t> payload(10u << 20);
+  pair.rng.fill(payload);
+  ASSERT_TRUE(pair.a.send(0, 1, payload, pair.now));
+  ASSERT_TRUE(pair.a.send(0, 1, payload, pair.now));
+  EXPECT_EQ(pair.a.send(0, 1, payload, pair.now).error().code, Code::full);
+  EXPECT_EQ(pair.a.stats().refused_full, 1u);
+  while (pair.a.has_work()) pair.a.advance(pair.now);
+  EXPECT_LE(pair.a.output().size(), (1u << 20) + 2 * kSliceSize);
+  EXPECT_GT(pair.a.queued(), 20u << 20);
+  EXPECT_EQ(pair.a.on_deadline(pair.now + seconds(19)).kind, Event::Kind::none);
+  EXPECT_EQ(pair.a.on_deadline(pair.now + seconds(21)).kind, Event::Kind::closed);
+  EXPECT_EQ(pair.a.queued(), pair.a.output().size());
+}
+
+// Before its first byte is out the peer is told; amid a frame nothing can be said.
+TEST(RlpxSession, ADisconnectBesideALargeMessageIsSaidUnlessTheFrameIsUnderWay) {
+  for (const bool begun : {false, true}) {
+    Pair pair(9);
+    pair.run();
+    std::vector<uint8_t> payload(3u << 20);
+    pair.rng.fill(payload);
+    ASSERT_TRUE(pair.a.send(0, 1, payload, pair.now));
+    while (begun && pair.a.output().empty()) pair.a.advance(pair.now);
+    pair.a.disconnect(DisconnectReason::quitting, pair.now);
+    EXPECT_FALSE(pair.a.has_work());
+    pair.run();
+    EXPECT_EQ(pair.b.is_closed(), !begun);
+    EXPECT_EQ(pair.a.stats().cut_short, begun ? 1u : 0u);
+    EXPECT_EQ(pair.at_b.size(), 0u);
+  }
 }
 
 TEST(RlpxSession, PiecesOfAnySizeGiveTheSameMessages) {
