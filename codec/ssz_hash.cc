@@ -1,41 +1,22 @@
 // hash_tree_root over checked bytes. Roots gather on a stack: a value pushes the roots of its
 // children, which are then reduced, in place, to its own.
 
-#include <bit>
-
+#include "codec/merkle_tree.h"
 #include "codec/ssz.h"
 #include "crypto/sha256.h"
 
 namespace beamline::ssz {
 namespace {
 
-constexpr size_t kMaxTreeDepth = 64;
-
-// [n]: the root of a tree of depth n whose leaves are zero.
-const std::array<Hash256, kMaxTreeDepth + 1>& zero_roots() {
-  static const std::array<Hash256, kMaxTreeDepth + 1> kRoots = [] {
-    std::array<Hash256, kMaxTreeDepth + 1> roots;
-    for (size_t i = 0; i < kMaxTreeDepth; ++i) roots[i + 1] = sha256_pair(roots[i], roots[i]);
-    return roots;
-  }();
-  return kRoots;
-}
-
-// Of a tree with room for `leaves`.
-size_t tree_depth(uint64_t leaves) {
-  return leaves <= 1 ? 0 : static_cast<size_t>(std::bit_width(leaves - 1));
-}
-
 // Reduces stack[base..], which is not empty, to the root of the smallest tree that holds it; gives
 // that tree's depth.
 size_t reduce(std::vector<Hash256>& stack, size_t base) {
-  const auto& zeros = zero_roots();
   size_t count = stack.size() - base;
   size_t level = 0;
   for (; count > 1; ++level) {
     if (count % 2 != 0) {
       stack.resize(base + count);
-      stack.push_back(zeros[level]);
+      stack.push_back(zero_root(level));
       ++count;
     }
     uint8_t* const roots = stack[base].bytes.data();
@@ -48,15 +29,14 @@ size_t reduce(std::vector<Hash256>& stack, size_t base) {
 
 // Reduces stack[base..] to one root of a tree with room for `limit` leaves.
 void merkleize(std::vector<Hash256>& stack, size_t base, uint64_t limit) {
-  const auto& zeros = zero_roots();
   const size_t depth = tree_depth(limit);
   BL_CHECK(stack.size() - base <= limit);
   if (stack.size() == base) {
-    stack.push_back(zeros[depth]);
+    stack.push_back(zero_root(depth));
     return;
   }
   for (size_t level = reduce(stack, base); level < depth; ++level) {
-    stack[base] = sha256_pair(stack[base], zeros[level]);
+    stack[base] = sha256_pair(stack[base], zero_root(level));
   }
 }
 
@@ -76,6 +56,11 @@ bool is_list_of_lists(const Type& type) {
          type.element->element->is_basic();
 }
 
+// What is its own root.
+bool is_chunk(const Type& type) {
+  return type.kind == Kind::vector && type.element->is_basic() && type.fixed_size == 32;
+}
+
 // Roots that climb together, several hashes at a time, each from its own level to that of the whole
 // tree.
 class Climb {
@@ -89,11 +74,10 @@ class Climb {
 
   // `roots`: those that were added. They become the roots of their lists.
   void run(Hash256* roots, size_t depth) {
-    const auto& zeros = zero_roots();
     for (size_t level = 0; level < depth; ++level) {
       step(
           roots, [&](size_t i) { return levels_[i] <= level; },
-          [&](size_t) { return zeros[level]; });
+          [&](size_t) { return zero_root(level); });
     }
     step(roots, [](size_t) { return true; }, [&](size_t i) { return length_chunk(lengths_[i]); });
   }
@@ -164,7 +148,7 @@ void Hasher::push_lists(const View& view) {
       const size_t at = stack_.size();
       push_chunks(element.bytes());
       const bool empty = stack_.size() == at;
-      if (empty) stack_.push_back(zero_roots()[depth]);
+      if (empty) stack_.push_back(zero_root(depth));
       climb.add(empty ? depth : reduce(stack_, at), element.size());
     }
     climb.run(&stack_[base], depth);
@@ -186,7 +170,7 @@ bool Hasher::push_leaf(const View& view) {
     case Kind::vector:
     case Kind::list: {
       const bool lists = is_list_of_lists(type);
-      if (!type.element->is_basic() && !lists) return false;
+      if (!type.element->is_basic() && !is_chunk(*type.element) && !lists) return false;
       const size_t base = stack_.size();
       lists ? push_lists(view) : push_chunks(view.bytes());
       finish(base, type, view.size());

@@ -31,7 +31,7 @@ LeanState make_genesis(const LeanTypes& types, uint64_t genesis_time,
 }
 
 Result<Root> StateTransition::root_of(const LeanState& state) {
-  return ssz::root_of_value(types_.state(), &state, hasher_);
+  return state_hasher_.root_of(state, hasher_);
 }
 Result<Root> StateTransition::root_of(const LeanBlock& block) {
   return ssz::root_of_value(types_.block(), &block, hasher_);

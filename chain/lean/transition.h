@@ -3,13 +3,14 @@
 //
 // Pure: a parent's post-state and a block give the block's post-state or a Rejection (the error's
 // field names it). Signatures are checked before, by whoever has keys. Runs on a worker: its time
-// is that of two hash_tree_roots of the state (one, where the parent's state root is known), and
-// each limit is checked before memory is taken.
+// is that of copying a state and of hashing what changed in it (state_hasher.h), and each limit is
+// checked before memory is taken.
 #pragma once
 
 #include <span>
 
 #include "chain/lean/rejection.h"
+#include "chain/lean/state_hasher.h"
 #include "codec/lean_block.h"
 #include "codec/lean_types.h"
 
@@ -19,10 +20,10 @@ namespace beamline::chain::lean {
 LeanState make_genesis(const LeanTypes& types, uint64_t genesis_time,
                        std::span<const LeanValidator> validators);
 
-// One thread at a time: it keeps the hasher's scratch memory.
+// One thread at a time: it keeps the last state's hashes, and scratch memory.
 class StateTransition {
  public:
-  explicit StateTransition(const LeanTypes& types) : types_(types) {}
+  explicit StateTransition(const LeanTypes& types) : types_(types), state_hasher_(types) {}
 
   // The whole of it: slots, block, and that the block commits to the state it makes.
   // `parent_state_root`: what the parent block said and a transition verified, if that is known.
@@ -45,6 +46,7 @@ class StateTransition {
 
   const LeanTypes& types_;
   ssz::Hasher hasher_;
+  StateHasher state_hasher_;
 };
 
 // chain/lean/attestations.cc; apart, because it is the half that fork choice and block production

@@ -93,6 +93,91 @@ TEST(LeanStateTransition, TheParentsStateRootSavesAHashAndChangesNothing) {
   EXPECT_EQ(*with, chain.at(two).post);
 }
 
+// Changes a state as the next block, another branch, or a bug may.
+void change(LeanState& state, Rng& rng) {
+  const auto random_root = [&] {
+    Root root;
+    rng.fill(root.bytes);
+    return root;
+  };
+  auto& history = state.historical_block_hashes;
+  switch (rng.below(9)) {
+    case 0:
+      for (uint64_t n = rng.below(20); n > 0; --n) history.push_back(random_root());
+      break;
+    case 1:
+      history.resize(rng.below(history.size() + 1));
+      break;
+    case 2:
+      if (!history.empty()) history[rng.below(history.size())] = random_root();
+      break;
+    case 3:
+      if (!state.validators.empty()) {
+        state.validators[rng.below(state.validators.size())].proposal_public_key[7] ^= 1;
+      }
+      break;
+    case 4:
+      state.validators.resize(rng.below(4) == 0 ? 5000 : rng.below(12));
+      break;
+    case 5:
+      state.justified_slots = ssz::Bitlist::of_length(rng.below(3000));
+      if (rng.below(4) == 0) state.justified_slots.length += 9;  // what is half written
+      break;
+    case 6:
+      state.justifications_roots.push_back(random_root());
+      state.latest_justified.root = random_root();
+      break;
+    default:
+      ++state.slot;
+      state.latest_block_header.state_root = random_root();
+      break;
+  }
+}
+
+TEST(LeanStateHasher, GivesTheRootsAndErrorsOfHashingAStateWholeInAnyOrder) {
+  constexpr uint64_t kSeed = 7;
+  Rng rng(kSeed);
+  LeanChain chain(4);
+  std::vector<LeanState> branches(3, chain.at(chain.genesis).post);
+  StateHasher hasher(types());
+  ssz::Hasher scratch;
+  ssz::Hasher whole;
+  size_t refused = 0;
+  for (int step = 0; step < 600; ++step) {
+    LeanState& state = branches[rng.below(branches.size())];
+    const LeanState before = state;
+    change(state, rng);
+    const Result<Root> root = hasher.root_of(state, scratch);
+    const Result<Root> expected = ssz::root_of_value(types().state(), &state, whole);
+    ASSERT_EQ(root.has_value(), expected.has_value()) << "seed " << kSeed << " step " << step;
+    if (root) {
+      ASSERT_EQ(*root, *expected) << "seed " << kSeed << " step " << step;
+      continue;
+    }
+    ++refused;
+    ASSERT_EQ(root.error(), expected.error());
+    ASSERT_STREQ(root.error().field, expected.error().field);
+    state = before;
+  }
+  EXPECT_GT(refused, 10u);
+}
+
+TEST(LeanStateHasher, AHistoryOverItsLimitIsRefusedAndTheNextStateIsNot) {
+  LeanChain chain(4);
+  StateHasher hasher(types());
+  ssz::Hasher scratch;
+  LeanState state = chain.at(chain.genesis).post;
+  state.historical_block_hashes.resize(kHistoricalRootsLimit + 1);
+  const Result<Root> refused = hasher.root_of(state, scratch);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::too_long);
+  EXPECT_STREQ(refused.error().field, "historical_block_hashes");
+  state.historical_block_hashes.pop_back();
+  const Result<Root> full = hasher.root_of(state, scratch);
+  ASSERT_TRUE(full);
+  EXPECT_EQ(*full, *ssz::root_of_value(types().state(), &state, scratch));
+}
+
 // A slot far away would have to put an empty slot for each between into the history.
 TEST(LeanStateTransition, AFarSlotIsRefusedBeforeMemoryIsTaken) {
   LeanChain chain(4);
