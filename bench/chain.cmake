@@ -6,3 +6,5 @@ beamline_bench(chain_memory_bench SOURCES chain_memory_bench.cc DEPS beamline_ch
 beamline_bench(chain_memory_libc_bench SOURCES chain_memory_bench.cc DEPS beamline_chain GTest::gtest
                NO_MIMALLOC)
 beamline_bench(chain_forkchoice_bench SOURCES chain_forkchoice_bench.cc DEPS beamline_chain)
+beamline_bench(chain_lean_state_bench SOURCES chain_lean_state_bench.cc DEPS beamline_chain)
+beamline_bench(chain_lean_head_bench SOURCES chain_lean_head_bench.cc DEPS beamline_chain)

@@ -31,7 +31,8 @@ several threads reports a counter of its own, or uses MeasureProcessCPUTime.
 Each round runs both sides, one after the other, ours first in even rounds and theirs in odd ones;
 the ratio is taken within a round, and its median, minimum and maximum over the rounds are written:
 a list of {id, name, value, unit, against, ratio, goal, rounds, min, max}. `value` is the median of
-ours; where a row states only a value, ratio, rounds, min and max are null.
+ours; where a row states only a value, ratio, rounds, min and max are null. Rows of the same sides
+differ in their metric alone: they are measured in the same rounds.
 
 A missed goal is shown and does not fail the run: time on a shared machine is reported, not gated.
 The gate for regressions is instruction counts of sans-IO benchmarks: "instructions" of a row, which
@@ -118,7 +119,7 @@ def filter_of(spec):
 
 
 def run_side(row, side, programs):
-    """One run of one side: the metric, as a number."""
+    """One run of one side: what its benchmark printed."""
     label, spec = row["id"], row[side]
     command = [os.path.join(programs, spec["program"]), *spec.get("args", []),
                f"--benchmark_filter={filter_of(spec)}", "--benchmark_format=json",
@@ -139,18 +140,29 @@ def run_side(row, side, programs):
     entries = [entry for entry in entries if entry.get("run_type", "iteration") == "iteration"]
     if len(entries) != 1:
         raise BadRow(f"{label}: '{spec['filter']}' names {len(entries)} benchmarks, not one")
-    return metric_of(entries[0], row["metric"], label) * row.get("scale", 1)
+    return entries[0]
 
 
-def measure(row, programs, rounds=None):
-    """Runs a row; the dictionary that is written for it."""
+def run_rounds(row, programs, rounds, known):
+    """What each side printed, by round. Rows that differ in their metric alone share their runs."""
+    sides = ("ours", "theirs") if "theirs" in row else ("ours",)
+    key = json.dumps([rounds, row.get("cores"), row.get("min_time")] + [row[side] for side in sides])
+    if key not in known:
+        known[key] = [{side: run_side(row, side, programs)
+                       for side in (sides if number % 2 == 0 else reversed(sides))}
+                      for number in range(rounds)]
+    return known[key]
+
+
+def measure(row, programs, rounds, known):
+    """Runs a row; the dictionary that is written for it. `known`: the runs of the rows before."""
     check_row(row)
     paired = "theirs" in row
     rounds = rounds or row.get("rounds", MIN_ROUNDS)
     ours, ratios = [], []
-    for number in range(rounds):
-        order = ["ours", "theirs"] if number % 2 == 0 else ["theirs", "ours"]
-        got = {side: run_side(row, side, programs) for side in (order if paired else ["ours"])}
+    for entries in run_rounds(row, programs, rounds, known):
+        got = {side: metric_of(entry, row["metric"], row["id"]) * row.get("scale", 1)
+               for side, entry in entries.items()}
         ours.append(got["ours"])
         if paired:
             above, below = row["ratio"].split("/")
@@ -239,10 +251,10 @@ def main():
         rows = [row for row in rows if row["id"] == arguments.only]
         if not rows:
             sys.exit(f"{arguments.manifest}: no row '{arguments.only}'; valid: {' '.join(ids)}")
-    measured, results, failures = [], [], 0
+    measured, results, failures, known = [], [], 0, {}
     for row in rows:
         try:
-            results.append(measure(row, arguments.programs, arguments.rounds))
+            results.append(measure(row, arguments.programs, arguments.rounds, known))
             measured.append(row)
         except Absent as error:
             print(error)
