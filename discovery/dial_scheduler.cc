@@ -1,6 +1,7 @@
 #include "discovery/dial_scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "discovery/ip_limits.h"
@@ -204,6 +205,7 @@ DialOrder DialScheduler::dial(const NodeRecord& record, Now now) {
 void DialScheduler::leave(uint32_t slot, Now now, bool failed) {
   Peer& peer = peers_[slot];
   set_state(peer, State::idle, now);
+  peer.dial_open = false;
   peer.due = now.mono + (failed ? config_.static_backoff : Duration{});
   if (failed) {
     pool_->failed(peer.id, now);
@@ -249,19 +251,27 @@ Admission DialScheduler::admit(const Endpoint& from, Now now) {
 Admission DialScheduler::connected_inbound(const NodeId& id, Now now) {
   if (id == self_) return refuse(Admission::self);
   const uint32_t known = slot_of(id);
-  if (known != kNone) {
-    const State state = peers_[known].state;
-    if (state == State::inbound || state == State::outbound) return refuse(Admission::duplicate);
+  const State was = known != kNone ? peers_[known].state : State::idle;
+  if (was == State::inbound || (was == State::outbound && ours_stands(id))) {
+    return refuse(Admission::duplicate);
   }
+  if (was == State::outbound) {
+    set_state(peers_[known], State::inbound, now);
+    ++stats_.crossed;
+    return Admission::replace;
+  }
+  // Ours will give way to it, so that it must not be refused for its direction.
+  const bool crosses = was == State::dialling && !ours_stands(id);
   const bool trusted = known != kNone && peers_[known].is_trusted;
   const size_t counted_in = inbound_ - uncounted_in_;
   const size_t counted = counted_in + outbound_ - uncounted_out_;
   const size_t max_inbound = config_.max_peers - std::min(config_.max_peers, dialled_target());
-  if (!trusted && (counted >= config_.max_peers || counted_in >= max_inbound)) {
+  if (!trusted && (counted >= config_.max_peers || (counted_in >= max_inbound && !crosses))) {
     return refuse(Admission::too_many);
   }
   Peer& peer = peers_[find_or_add(id)];
   set_state(peer, State::inbound, now);
+  peer.dial_open = was == State::dialling;
   pool_->hold(id);
   ++stats_.connected_in;
   return Admission::accept;
@@ -269,9 +279,17 @@ Admission DialScheduler::connected_inbound(const NodeId& id, Now now) {
 
 Admission DialScheduler::connected_outbound(const NodeId& id, Now now) {
   const uint32_t slot = slot_of(id);
-  // Not dialled, over time, or it came to us in the meantime.
-  if (slot == kNone || peers_[slot].state != State::dialling) return refuse(Admission::duplicate);
+  if (slot == kNone) return refuse(Admission::duplicate);
   Peer& peer = peers_[slot];
+  const bool beside = std::exchange(peer.dial_open, false) && peer.state == State::inbound;
+  if (beside && ours_stands(id)) {
+    set_state(peer, State::outbound, now);
+    pool_->succeeded(id);
+    ++stats_.crossed;
+    return Admission::replace;
+  }
+  // Over time, or it came to us in the meantime.
+  if (peer.state != State::dialling) return refuse(Admission::duplicate);
   const size_t counted_out = outbound_ - uncounted_out_;
   const size_t counted = counted_out + inbound_ - uncounted_in_;
   if (peer.counted() && (counted_out >= dialled_target() || counted >= config_.max_peers)) {
@@ -284,12 +302,17 @@ Admission DialScheduler::connected_outbound(const NodeId& id, Now now) {
   return Admission::accept;
 }
 
-void DialScheduler::dial_failed(const NodeId& id, Now now) {
+void DialScheduler::end_dial(const NodeId& id, Now now, bool failed) {
   const uint32_t slot = slot_of(id);
-  if (slot == kNone || peers_[slot].state != State::dialling) return;
-  ++stats_.failed;
-  leave(slot, now, true);
+  if (slot == kNone) return;
+  peers_[slot].dial_open = false;
+  if (peers_[slot].state != State::dialling) return;
+  if (failed) ++stats_.failed;
+  leave(slot, now, failed);
 }
+
+void DialScheduler::dial_failed(const NodeId& id, Now now) { end_dial(id, now, true); }
+void DialScheduler::dial_refused(const NodeId& id, Now now) { end_dial(id, now, false); }
 
 void DialScheduler::disconnected(const NodeId& id, Now now) {
   const uint32_t slot = slot_of(id);
@@ -297,6 +320,11 @@ void DialScheduler::disconnected(const NodeId& id, Now now) {
   const State state = peers_[slot].state;
   if (state != State::inbound && state != State::outbound) return;
   ++stats_.disconnected;
+  const bool goes_on = peers_[slot].dial_open && peers_[slot].due > now.mono;
+  if (goes_on && pending_ < config_.max_pending) {
+    peers_[slot].dial_open = false;
+    return set_state(peers_[slot], State::dialling, now);
+  }
   leave(slot, now, false);
 }
 

@@ -8,6 +8,11 @@
 // peers <= dialled_target(), peers <= max_peers, trusted (and static, dialled) ones apart; an id is
 // not dialled twice within `history`; with a free slot and an eligible candidate a dial happens
 // within `pick_interval`.
+//
+// Two that dial each other at once keep the connection that the larger id dialled, whatever came up
+// first on which side: each lets go of the other one, and neither of both. That one stands above
+// the limits of its direction. A peer that refuses the second by itself (geth: before its Hello) is
+// not asked to choose.
 #pragma once
 
 #include <cstddef>
@@ -49,6 +54,7 @@ struct DialOrder {
 
 enum class Admission : uint8_t {
   accept,
+  replace,    // accepted, and the connection to it of the other direction is to be closed
   throttled,  // its address came back too soon
   too_many,   // no slot for an inbound peer
   duplicate,  // connected, or being connected
@@ -60,6 +66,7 @@ class DialScheduler {
   struct Stats {
     uint64_t dials = 0, static_dials = 0, connected_out = 0, connected_in = 0;
     uint64_t failed = 0, timed_out = 0, disconnected = 0, dropped_failed = 0;
+    uint64_t crossed = 0;  // connections that gave way to one of the other direction
     uint64_t refused_throttle = 0, refused_slots = 0, refused_duplicate = 0;
     uint64_t skipped_history = 0, skipped_connected = 0, skipped_port = 0, no_candidate = 0;
   };
@@ -84,9 +91,12 @@ class DialScheduler {
   Admission admit(const Endpoint& from, Now now);
   // Its handshake told who it is. On `accept` it is a peer from now on.
   Admission connected_inbound(const NodeId& id, Now now);
-  // A dial came to its end. Not accept: close it.
+  // A dial came to its end. Neither accept nor replace: close it.
   Admission connected_outbound(const NodeId& id, Now now);
   void dial_failed(const NodeId& id, Now now);
+  // The peer refused it, as it has another connection with us: no failure.
+  void dial_refused(const NodeId& id, Now now);
+  // Of the connection that stands. A dial that it came in beside goes on.
   void disconnected(const NodeId& id, Now now);
   // A request to a connected peer timed out: it is dropped (poll_drop) and gets a backoff, unless
   // it is trusted. Of a node that is not connected: the backoff alone.
@@ -112,8 +122,9 @@ class DialScheduler {
     bool used = false;
     bool is_static = false;
     bool is_trusted = false;
-    MonoTime since;  // of the state
-    MonoTime due;    // idle and static: not before; dialling: its end
+    bool dial_open = false;  // beside an inbound connection
+    MonoTime since;          // of the state
+    MonoTime due;            // idle and static: not before; dialling: its end
     bool counted() const { return !is_static && !is_trusted; }
   };
 
@@ -130,6 +141,8 @@ class DialScheduler {
   std::optional<DialOrder> poll_pool(Now now, Rng& rng);
   void expire(Now now);
   Admission refuse(Admission why);
+  void end_dial(const NodeId& id, Now now, bool failed);
+  bool ours_stands(const NodeId& id) const { return self_ > id; }
   void want_drop(const NodeId& id);
   uint64_t history_key(const NodeId& id) const { return Hash256Hasher{history_seed_}(id) | 1; }
 

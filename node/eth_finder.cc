@@ -1,6 +1,7 @@
 #include "node/eth_finder.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "codec/rlp.h"
 
@@ -127,7 +128,7 @@ void EthFinder::dial(const discovery::NodeRecord& node, Now now) {
   }
   const auto connection = host_.dial(node.tcp(), *key);
   if (!connection) return scheduler_->dial_failed(node.id, now);  // ours: no slot
-  known_.push_back({*connection, node.id, false});
+  known_.push_back({*connection, node.id});
 }
 
 void EthFinder::mark(const NodeId& node, Failure why) {
@@ -153,23 +154,34 @@ bool EthFinder::on_peer(EthConnection& peer) {
   const NodeId node = node_id_of(*peer.connection().session().remote());
   const Admission admission = peer.outbound() ? scheduler_->connected_outbound(node, now)
                                               : scheduler_->connected_inbound(node, now);
-  if (admission != Admission::accept) {
+  if (admission == Admission::replace) {
+    replace(node);
+  } else if (admission != Admission::accept) {
     ++stats_.refused;
     peer.disconnect(admission == Admission::too_many ? DisconnectReason::too_many_peers
                                                      : DisconnectReason::already_connected);
     return false;
   }
   if (Known* const known = find(peer.connection())) {
-    known->up = true;
+    known->peer = &peer;
   } else {
-    known_.push_back({&peer.connection(), node, true});
+    known_.push_back({&peer.connection(), node, &peer});
   }
   return true;
 }
 
+// The scheduler counts it no longer.
+void EthFinder::replace(const NodeId& node) {
+  for (Known& known : known_) {
+    if (known.node != node || known.peer == nullptr) continue;
+    ++stats_.replaced;
+    std::exchange(known.peer, nullptr)->disconnect(DisconnectReason::already_connected);
+  }
+}
+
 void EthFinder::on_gone(EthConnection& peer, const rlpx::Closed& closed) {
   const auto known = take(peer.connection());
-  if (!known || !known->up) return;  // refused, or dropped
+  if (!known || known->peer == nullptr) return;  // refused, or dropped
   if (is_fault(closed)) {
     ++stats_.failed_requests;
     mark(known->node, Failure::request);
@@ -184,7 +196,11 @@ void EthFinder::on_gone(EthConnection& peer, const rlpx::Closed& closed) {
 void EthFinder::on_dial_failed(const rlpx::Connection& connection, const rlpx::Closed& closed) {
   const auto known = take(connection);
   if (!known) return;
-  scheduler_->dial_failed(known->node, reactor_.now());
+  if (closed.by_peer && closed.reason == DisconnectReason::already_connected) {
+    scheduler_->dial_refused(known->node, reactor_.now());
+  } else {
+    scheduler_->dial_failed(known->node, reactor_.now());
+  }
   arm();
   if (is_polite(closed)) {
     ++stats_.full;
@@ -198,8 +214,8 @@ void EthFinder::on_dial_failed(const rlpx::Connection& connection, const rlpx::C
 }
 
 void EthFinder::drop(EthConnection& peer, bool lied) {
-  if (Known* const known = find(peer.connection()); known != nullptr && known->up) {
-    known->up = false;
+  if (Known* const known = find(peer.connection()); known != nullptr && known->peer != nullptr) {
+    known->peer = nullptr;
     ++stats_.failed_requests;
     mark(known->node, Failure::request);
     scheduler_->failed(known->node, reactor_.now());

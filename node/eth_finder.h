@@ -31,7 +31,8 @@ void set_eth_entry(EnrBuilder& record, const eth::ForkId& id);
 class EthFinder final : private discovery::Observer {
  public:
   struct Stats {
-    uint64_t refused = 0;  // peers that came up and were one too many
+    uint64_t refused = 0;   // peers that came up and were one too many
+    uint64_t replaced = 0;  // connections that gave way to another one with the same peer
     uint64_t failed_dials = 0, failed_handshakes = 0, failed_requests = 0;
     uint64_t full = 0;  // of the dials: they are alive, and have no room
   };
@@ -65,7 +66,7 @@ class EthFinder final : private discovery::Observer {
   struct Known {
     const rlpx::Connection* connection = nullptr;
     NodeId node;
-    bool up = false;
+    EthConnection* peer = nullptr;  // while it is up
   };
 
   EthFinder(Reactor& reactor, EthHost& host, Rng rng);
@@ -77,6 +78,7 @@ class EthFinder final : private discovery::Observer {
   // The scheduler tells the pool, so the table alone is told here.
   void mark(const NodeId& node, discovery::Failure why);
   Known* find(const rlpx::Connection& connection);
+  void replace(const NodeId& node);
   std::optional<Known> take(const rlpx::Connection& connection);
 
   Reactor& reactor_;

@@ -143,9 +143,148 @@ TEST_F(DialSchedulerTest, WhoDialsUsMeanwhileIsNotConnectedTwice) {
   dials({});
   EXPECT_EQ(dial_.connected_inbound(nodes[0].id, at({})), Admission::accept);
   EXPECT_EQ(dial_.pending(), 0u);
-  EXPECT_EQ(dial_.connected_outbound(nodes[0].id, at({})), Admission::duplicate);
+  EXPECT_EQ(dial_.connected_outbound(nodes[0].id, at({})),
+            self_ > nodes[0].id ? Admission::replace : Admission::duplicate);
+  EXPECT_EQ(dial_.peers(), 1u);
   EXPECT_EQ(dials(milliseconds(100)).size(), 0u);
   EXPECT_EQ(dial_.connected_inbound(self_, at({})), Admission::self);
+}
+
+// ---- Two that dial each other at once
+
+// A's dial is connection 0, B's is 1; each side's scheduler is told as node/eth_finder.cc does.
+// What happens next is chosen from outside, so that a search can go through all orders.
+class CrossedDials {
+ public:
+  // `refuses`: B is as geth is. It keeps the first and says Disconnect in place of Hello.
+  CrossedDials(bool larger_dials_first, bool refuses)
+      : refuses_(refuses), pool_a_(PoolConfig{}, rng_), pool_b_(PoolConfig{}, rng_) {
+    NodeRecord a = node(random_id(rng_), address(1)), b = node(random_id(rng_), address(2));
+    if ((a.id > b.id) != larger_dials_first) std::swap(a, b);
+    id_[0] = a.id;
+    id_[1] = b.id;
+    pool_a_.insert(b);
+    pool_b_.insert(a);
+    side_[0].emplace(a.id, DialConfig{}, pool_a_, rng_);
+    side_[1].emplace(b.id, DialConfig{}, pool_b_, rng_);
+    EXPECT_TRUE(side_[0]->poll(at({}), rng_).has_value());
+    if (!refuses_) {
+      EXPECT_TRUE(side_[1]->poll(at({}), rng_).has_value());
+    }
+  }
+  // What can happen: a Status arrives on a connection at a side, or, behind it, a Disconnect.
+  std::vector<int> events() const {
+    std::vector<int> out;
+    for (int side = 0; side < 2; ++side) {
+      for (int link = 0; link < 2; ++link) {
+        const Link& one = links_[link];
+        if (one.closed[side]) continue;
+        const bool told = one.ready[side] || one.refused;
+        if (!told || (one.said[1 - side] && !one.heard[side])) out.push_back(2 * side + link);
+      }
+    }
+    return out;
+  }
+  void happen(int event) {
+    const int side = event / 2, link = event % 2;
+    Link& one = links_[link];
+    if (!one.ready[side] && !one.refused) return ready(side, link);
+    one.heard[side] = one.closed[side] = true;
+    DialScheduler& scheduler = *side_[side];
+    if (one.up[side]) {
+      one.up[side] = false;
+      scheduler.disconnected(id_[1 - side], at({}));
+    } else if (one.refused && link == side) {
+      scheduler.dial_refused(id_[1 - side], at({}));
+    }
+  }
+  // One connection, the same on both sides, and its direction is known to both.
+  void expect_one(const std::string& order) const {
+    const bool first = links_[0].up[0];
+    EXPECT_NE(first, links_[1].up[0]) << order;
+    for (int link = 0; link < 2; ++link) {
+      EXPECT_EQ(links_[link].up[0], links_[link].up[1]) << order;
+    }
+    EXPECT_EQ(side_[0]->outbound(), first ? 1u : 0u) << order;
+    EXPECT_EQ(side_[0]->inbound(), first ? 0u : 1u) << order;
+    if (refuses_) return;
+    EXPECT_EQ(first, id_[0] > id_[1]) << order;
+    EXPECT_EQ(side_[1]->peers(), 1u) << order;
+    EXPECT_EQ(pool_a_.failures(id_[1]) + pool_b_.failures(id_[0]), 0u) << order;
+  }
+
+ private:
+  struct Link {
+    bool ready[2] = {}, up[2] = {}, said[2] = {}, heard[2] = {}, closed[2] = {};
+    bool refused = false;  // by B, before its Status
+  };
+  void close(int side, int link) {
+    links_[link].said[side] = links_[link].closed[side] = true;
+    links_[link].up[side] = false;
+  }
+  void ready(int side, int link) {
+    Link& one = links_[link];
+    one.ready[side] = true;
+    if (side == 1 && refuses_) {
+      one.up[1] = !links_[1 - link].up[1];
+      if (one.up[1]) return;
+      one.refused = one.said[1] = one.closed[1] = true;
+      return;
+    }
+    // Its Status comes before whatever it says next; of one that refuses, once it has decided.
+    const NodeId& other = id_[1 - side];
+    const Admission admission = side == link ? side_[side]->connected_outbound(other, at({}))
+                                             : side_[side]->connected_inbound(other, at({}));
+    if (admission == Admission::replace) close(side, 1 - link);
+    if (admission == Admission::accept || admission == Admission::replace) {
+      one.up[side] = true;
+    } else {
+      close(side, link);
+    }
+  }
+  const bool refuses_;
+  Rng rng_{11};
+  NodeId id_[2];
+  Pool pool_a_, pool_b_;
+  std::optional<DialScheduler> side_[2];
+  Link links_[2];
+};
+
+// Replays `order`, and goes on in every way there is. Gives how many orders there are.
+size_t every_order(bool larger_first, bool refuses, std::vector<int>& order) {
+  CrossedDials dials(larger_first, refuses);
+  std::string text;
+  for (const int event : order) {
+    dials.happen(event);
+    text += std::to_string(event) + " ";
+  }
+  size_t ends = 0;
+  for (const int event : dials.events()) {
+    // Whoever refuses has decided before the other side hears anything.
+    if (refuses && event < 2 && std::ranges::count(order, 2 + event) == 0) continue;
+    order.push_back(event);
+    ends += every_order(larger_first, refuses, order);
+    order.pop_back();
+  }
+  if (ends > 0) return ends;
+  dials.expect_one(text);
+  return 1;
+}
+
+TEST(DialCrossing, TwoThatDialEachOtherAtOnceKeepTheSameConnectionInEveryOrder) {
+  for (const bool larger_first : {false, true}) {
+    std::vector<int> order;
+    const size_t orders = every_order(larger_first, false, order);
+    std::printf("%zu orders\n", orders);
+    EXPECT_GE(orders, 24u);
+  }
+}
+
+TEST(DialCrossing, BesideAPeerThatRefusesTheSecondByItselfTheFirstStands) {
+  for (const bool larger_first : {false, true}) {
+    std::vector<int> order;
+    EXPECT_GE(every_order(larger_first, true, order), 6u);
+  }
 }
 
 // Random connects, failures and silence: the invariants of the header, and no stagnation: with a
@@ -185,25 +324,34 @@ class DialProperty {
         pool_.insert(node(ids_.back(), address(static_cast<uint32_t>(ids_.size()))));
         break;
       case 1:
-        if (dial_.connected_inbound(id, at(clock_)) == Admission::accept) {
+        if (dial_.connected_inbound(id, at(clock_)) <= Admission::replace) {
           connected_.insert(id);
-          pending_.erase(id);
+          if (pending_.erase(id) > 0) beside_.insert(id);
         }
         break;
-      case 2:
+      case 2: {
+        // A dial that it came in beside goes on.
+        const bool goes_on = connected_.contains(id) && beside_.contains(id) &&
+                             dialled_[id] + seconds(15) > clock_ && pending_.size() < 4;
         dial_.disconnected(id, at(clock_));
-        connected_.erase(id);
+        if (connected_.erase(id) > 0) beside_.erase(id);
+        if (goes_on) pending_.insert(id);
         break;
+      }
       case 3:
         dial_.failed(id, at(clock_));
-        connected_.erase(id);
+        if (connected_.erase(id) > 0) beside_.erase(id);
         break;
       case 4:
         dial_.dial_failed(id, at(clock_));
         pending_.erase(id);
+        beside_.erase(id);
         break;
       case 5:
-        if (pending_.contains(id)) {
+        if (beside_.erase(id) > 0) {
+          EXPECT_EQ(dial_.connected_outbound(id, at(clock_)), Admission::duplicate)
+              << "ours is the least id";
+        } else if (pending_.contains(id)) {
           if (dial_.connected_outbound(id, at(clock_)) == Admission::accept) connected_.insert(id);
           pending_.erase(id);
         }
@@ -251,6 +399,7 @@ class DialProperty {
   DialScheduler dial_;
   std::vector<NodeId> ids_;
   std::set<NodeId> pending_, connected_;
+  std::set<NodeId> beside_;  // dials beside an inbound connection
   std::map<NodeId, Duration> dialled_;
   uint64_t skipped_ = 0;
   Duration clock_{};

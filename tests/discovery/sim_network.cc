@@ -369,11 +369,14 @@ void SimNetwork::on_dialled(uint32_t from, uint32_t to) {
       node->dial.is_connected(other == nullptr ? NodeId{} : other->record.id))
     return;
   if (other == nullptr || other->silent) return;  // the dial ends by its own timeout
-  if (other->dial.connected_inbound(node->record.id, now()) != Admission::accept) {
+  const auto taken = [](Admission admission) {
+    return admission == Admission::accept || admission == Admission::replace;
+  };
+  if (!taken(other->dial.connected_inbound(node->record.id, now()))) {
     node->dial.dial_failed(other->record.id, now());
     return set_timer(from, *node);
   }
-  if (node->dial.connected_outbound(other->record.id, now()) != Admission::accept) {
+  if (!taken(node->dial.connected_outbound(other->record.id, now()))) {
     other->dial.disconnected(node->record.id, now());
     return;
   }

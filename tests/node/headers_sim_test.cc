@@ -419,6 +419,39 @@ TEST(HeadersSim, ASlowLinkOf240KilobitsAnd300MillisecondsSyncsWithoutAStrike) {
   EXPECT_EQ(node.client->finder().stats().failed_requests, 0u);
 }
 
+// Each finds the other and dials it. Whatever comes up first on which side, both keep the same
+// connection, and lose no time over it.
+TEST(HeadersSim, TwoThatDialEachOtherAtOnceKeepOneConnection) {
+  uint64_t crossed = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    SCOPED_TRACE(seed);
+    sim::Options options = far_apart();
+    options.link.loss = 0;
+    HeadersSimWorld sim(seed, options, 10, kOnePair);
+    sim.run(seconds(12));
+    ASSERT_EQ(sim.honest.size(), 2u);
+    const Honest &one = *sim.honest[0], &other = *sim.honest[1];
+    ASSERT_EQ(one.client->peers().size(), 1u);
+    ASSERT_EQ(other.client->peers().size(), 1u);
+    const EthConnection &here = *one.client->peers()[0], &there = *other.client->peers()[0];
+    EXPECT_NE(here.outbound(), there.outbound());
+    EXPECT_EQ(one.client->host().connections(), 1u);
+    EXPECT_EQ(other.client->host().connections(), 1u);
+    const bool both = one.client->host().stats().ready > 1;
+    crossed += both;
+    if (both) {
+      EXPECT_EQ(here.outbound(), one.id() > other.id());
+    }
+    for (const Honest* node : sim.honest) {
+      EXPECT_EQ(node->client->finder().dials().peers(), 1u);
+      EXPECT_EQ(node->client->finder().stats().failed_dials, 0u);
+      EXPECT_EQ(node->client->finder().stats().failed_handshakes, 0u);
+    }
+  }
+  std::printf("%lu of 12 pairs crossed\n", static_cast<unsigned long>(crossed));
+  EXPECT_GT(crossed, 0u);
+}
+
 // In the middle of the sync the link lets next to nothing through: that much is a tarpit, whatever
 // the reason.
 TEST(HeadersSim, ATarpitThatTricklesBytesIsDroppedAndMakesPlace) {
