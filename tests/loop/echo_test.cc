@@ -51,8 +51,7 @@ TEST_F(EchoTest, LossOfTheServerIsReported) {
   const Closer closer(*this);
   const Socket silent = *backend().listen_tcp(Endpoint::loopback(0), 16);
   ASSERT_TRUE(clients.start(*tcp_, backend().local_endpoint(silent)));
-  const Tick tick(*reactor_);
-  for (int i = 0; i < 5; ++i) reactor_->turn();
+  ASSERT_TRUE(turn_until([&] { return tcp_->stats().connected == 4; }));
   EXPECT_FALSE(clients.failed());
   backend().close(silent);  // resets what nobody accepted
   ASSERT_TRUE(turn_until([&] { return clients.failed(); }));

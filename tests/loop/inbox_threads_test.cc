@@ -9,6 +9,7 @@
 
 #include "loop/inbox.h"
 #include "tests/loop/inbox_fixture.h"
+#include "tests/threads.h"
 
 namespace beamline {
 namespace {
@@ -53,15 +54,16 @@ void produce(Inbox<Numbered>::Producer producer, uint32_t id, uint32_t count) {
     } else if (producer.try_push(0, Numbered{id, number}) == PushResult::ok) {
       ++number;
     }
-    if (producer.free_nodes(0) == 0) std::this_thread::yield();
+    if (producer.free_nodes(0) == 0) rest();
     if (number % 4096 == 0) std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
 }
 
 TEST_P(InboxThreadsTest, EverythingArrivesInOrder) {
-  constexpr uint32_t kEach = 40'000;
+  constexpr uint32_t kEach = kTsan ? 10'000 : 40'000;
   auto waker = std::make_shared<BlockingWaker>();
   Inbox<Numbered> inbox(waker);
+  ASSERT_TRUE(inbox.prepare_sleep());  // the first push wakes it
   std::vector<uint32_t> next(GetParam(), 0);
   std::vector<std::thread> threads;
   for (uint32_t id = 0; id < GetParam(); ++id) {
@@ -70,6 +72,8 @@ TEST_P(InboxThreadsTest, EverythingArrivesInOrder) {
   uint64_t left = uint64_t{kEach} * GetParam();
   uint64_t out_of_order = 0;
   bool done = false;
+  waker->sleep();
+  inbox.awake();
   run_until(
       inbox, *waker,
       [&](Numbered& message) {
@@ -87,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(Producers, InboxThreadsTest, testing::Values(1, 2, 4));
 
 TEST(InboxThreads, APushThatReturnedBeforeAnotherBeganRunsFirst) {
   // Two threads take turns: each pushes only after the other's push has returned.
-  constexpr int kTurns = 2000;
+  constexpr int kTurns = kTsan ? 500 : 2000;
   auto waker = std::make_shared<BlockingWaker>();
   Inbox<int> inbox(waker);
   std::atomic<int> turn{0};
@@ -96,9 +100,13 @@ TEST(InboxThreads, APushThatReturnedBeforeAnotherBeganRunsFirst) {
     threads.emplace_back(
         [&turn, id, producer = make_producer(inbox, {{.nodes = kTurns}})]() mutable {
           for (int i = id; i < kTurns; i += 2) {
-            while (turn.load(std::memory_order_relaxed) != i) std::this_thread::yield();
+            // (Relaxed: only the inbox's own word may order the two.)
+            for (int now; (now = turn.load(std::memory_order_relaxed)) != i;) {
+              turn.wait(now, std::memory_order_relaxed);
+            }
             EXPECT_EQ(producer.try_push(0, int{i}), PushResult::ok);
             turn.store(i + 1, std::memory_order_relaxed);
+            turn.notify_one();
           }
         });
   }
@@ -129,7 +137,7 @@ TEST(InboxThreads, EveryPayloadIsDestroyedByTheThreadThatMadeIt) {
         if (producer.try_push(0, Payload(census, i)) == PushResult::ok) {
           ++i;
         } else {
-          std::this_thread::yield();
+          rest();
         }
       }
       drained.arrive_and_wait();
@@ -149,7 +157,7 @@ TEST(InboxThreads, EveryPayloadIsDestroyedByTheThreadThatMadeIt) {
 
 // Handles are born and die, also with messages under way, while the inbox closes.
 TEST(InboxThreads, CloseRacesPushesBirthsAndDeaths) {
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < (kTsan ? 20 : 60); ++round) {
     Census census;
     auto waker = std::make_shared<BlockingWaker>();
     auto inbox = std::make_unique<Inbox<Payload>>(waker);
@@ -168,6 +176,7 @@ TEST(InboxThreads, CloseRacesPushesBirthsAndDeaths) {
           for (int i = 0; producer && i < 20; ++i) {
             if (producer->try_push(0, Payload(census, i)) == PushResult::ok) ++accepted;
           }
+          rest();
         }
       });
     }
@@ -186,18 +195,22 @@ TEST(InboxThreads, CloseRacesPushesBirthsAndDeaths) {
 }
 
 TEST(InboxThreads, OneSleepNeverGetsTwoWakes) {
+  constexpr int kEach = kTsan ? 500 : 2000;
   auto waker = std::make_shared<BlockingWaker>();
   Inbox<int> inbox(waker);
   std::vector<std::thread> threads;
   for (int id = 0; id < 2; ++id) {
     threads.emplace_back([producer = make_producer(inbox, {{.nodes = 4}})]() mutable {
-      for (int i = 0; i < 2000;) {
-        if (producer.try_push(0, int{i}) == PushResult::ok) ++i;
-        std::this_thread::yield();
+      for (int i = 0; i < kEach;) {
+        if (producer.try_push(0, int{i}) == PushResult::ok) {
+          ++i;
+        } else {
+          rest();
+        }
       }
     });
   }
-  int left = 4000;
+  int left = 2 * kEach;
   uint64_t extra = 0;
   while (left > 0) {
     inbox.drain(SIZE_MAX, [&](int&) { --left; });

@@ -36,12 +36,22 @@ TEST_F(Stall, ALongTurnIsCountedAndLoggedWithItsLongestCallback) {
   {
     Log log(sink);
     const LogThread thread("core");
-    Timer quick([](Timer&) { be_busy(milliseconds(1)); }, nullptr);
-    Timer slow([](Timer&) { be_busy(milliseconds(20)); }, nullptr);
+    // However long the quick one is held up, the slow one takes 20 ms more.
+    Duration took;
+    Timer quick(
+        [](Timer& timer) {
+          const MonoTime start = clock_now();
+          be_busy(milliseconds(1));
+          *static_cast<Duration*>(timer.owner) = clock_now() - start;
+        },
+        &took);
+    Timer slow(
+        [](Timer& timer) { be_busy(milliseconds(20) + *static_cast<Duration*>(timer.owner)); },
+        &took);
     quick.name = "quick tick";
     slow.name = "slow tick";
-    reactor_->arm_in(slow, Duration{});
     reactor_->arm_in(quick, Duration{});
+    reactor_->arm_in(slow, Duration{});
     ASSERT_TRUE(turn_until([&] { return reactor_->stats().timers >= 2; }));
   }
   EXPECT_EQ(reactor_->stats().stalls, 1u);
@@ -61,7 +71,7 @@ TEST_F(Stall, TheBoundIsAnOption) {
 }
 
 TEST_F(Stall, QuickTurnsAreNotCounted) {
-  reset({}, {.stall = seconds(1)});
+  reset({}, {.stall = seconds(30)});
   Ready ready([](Ready&) { be_busy(milliseconds(2)); }, nullptr);
   for (uint64_t i = 1; i <= 5; ++i) {
     reactor_->post(ready);
@@ -96,7 +106,9 @@ TEST_F(Stall, AWatchdogCapturesTheStackOfATurnThatIsStuck) {
 }
 
 TEST_F(Stall, AWatchdogLeavesReactorsThatSleepAlone) {
-  auto watchdog = Watchdog::start({.limit = milliseconds(20), .interval = milliseconds(1)});
+  constexpr Duration kLimit = milliseconds(100);
+  reset({}, {.stall = milliseconds(1)});
+  auto watchdog = Watchdog::start({.limit = kLimit, .interval = milliseconds(1)});
   ASSERT_TRUE(watchdog);
   const Watchdog::Watch watch(**watchdog, *reactor_);
   Ready last([](Ready&) {}, nullptr);
@@ -111,10 +123,12 @@ TEST_F(Stall, AWatchdogLeavesReactorsThatSleepAlone) {
         a.reactor.post(a.ready);
       },
       &again);
-  reactor_->arm_in(timer, milliseconds(60));
+  reactor_->arm_in(timer, 3 * kLimit);
   while (timer.armed()) reactor_->turn();
   reactor_->unpost(last);
-  EXPECT_EQ((*watchdog)->stuck(), 0u);
+  // On a machine that holds a turn up, the reactor says the same of it.
+  EXPECT_LE((*watchdog)->stuck(), reactor_->stats().stalls);
+  EXPECT_LE(reactor_->stats().turns, 10u) << "it did not sleep";
 }
 
 TEST_F(Stall, WrongWatchdogOptionsAreNamed) {

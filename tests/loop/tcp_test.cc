@@ -64,7 +64,7 @@ TEST_F(TcpStreamTest, ConnectingToNobodyIsRefused) {
   Client client;
   Echo echo;
   const Closer closer(*this);
-  TcpListener* listener = *tcp_->listen(Endpoint::loopback(0), echo);
+  TcpListener* listener = *tcp_->listen(own_loopback(), echo);
   const Endpoint nobody = listener->local();
   listener->close();
   turn_until([&] { return reactor_->backend().in_flight() == 0; });
@@ -88,7 +88,7 @@ TEST_F(TcpStreamTest, ShutdownLeavesNothingInFlightAndFreesThePort) {
   for (int round = 0; round < 20; ++round) {
     Echo echo;
     Client client;
-    static Endpoint local = Endpoint::loopback(0);
+    static Endpoint local = own_loopback();
     const auto listener = tcp_->listen(local, echo);
     ASSERT_TRUE(listener) << to_string(listener.error());
     local = (*listener)->local();
