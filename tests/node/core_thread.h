@@ -14,6 +14,7 @@
 #include "node/store_thread.h"
 #include "node/worker_pool.h"
 #include "tests/chain/blocks.h"
+#include "tests/threads.h"
 
 namespace beamline::node {
 
@@ -56,19 +57,19 @@ class CoreThread final : public ReactorProgram, public CoreObserver, public Netw
       while (!producer_ || producer_->free_nodes(0) == 0) {
         if (producer_) producer_->reclaim();
         if (!producer_ || producer_->free_nodes(0) > 0) break;
-        std::this_thread::yield();
+        rest();
       }
       BL_CHECK(push_event(std::move(event)));
     }
   }
   template <class Done>
   void wait_for(Done done) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(45);
     while (!done()) {
       if (std::chrono::steady_clock::now() > end) {
         FAIL() << imported << " imported, " << peers << " peers";
       }
-      std::this_thread::yield();
+      rest();
     }
   }
   void wait_imported(uint64_t least) {

@@ -108,7 +108,7 @@ TEST_F(Embedding, PythonPushesFromFourThreadsByCtypes) {
 std::string zig() {
   const std::string folder = kBuild + "/zig-0.15.2", compiler = folder + "/ziglang/zig";
   if (!std::filesystem::exists(compiler)) {
-    run("timeout 240 python3 -m pip install -q --no-deps --disable-pip-version-check --retries 1 "
+    run("timeout 100 python3 -m pip install -q --no-deps --disable-pip-version-check --retries 1 "
         "--timeout 20 --target " +
         folder + ".part ziglang==0.15.2 && mv " + folder + ".part " + folder);
   }

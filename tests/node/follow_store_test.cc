@@ -110,7 +110,7 @@ TEST_F(FollowProgram, KeepsTheChainInItsStoreAndServesItAfterARestart) {
     const auto first = follow("first", {"--peer", address.to_text()});
     const std::string text = wait_for(*first, "head " + last);
     EXPECT_NE(text.find("head " + last), std::string::npos) << text;
-    EXPECT_EQ(first->stop(8'000), 0) << first->text();
+    EXPECT_EQ(first->stop(30'000), 0) << first->text();
   }
   const auto second = follow("second", {"--listen", "127.0.0.1:0"});
   std::string text = wait_for(*second, "head " + last);
@@ -119,7 +119,7 @@ TEST_F(FollowProgram, KeepsTheChainInItsStoreAndServesItAfterARestart) {
   const auto address = Multiaddr::parse_text(text.substr(at, text.find('\n', at) - at));
   ASSERT_TRUE(address) << text;
   expect_to_sync_from(*address);
-  EXPECT_EQ(second->stop(8'000), 0);
+  EXPECT_EQ(second->stop(30'000), 0);
   text = second->text();
   EXPECT_NE(text.find("store: 120 blocks restored"), std::string::npos) << text;
   EXPECT_NE(text.find("served 120 blocks"), std::string::npos) << text;
@@ -130,7 +130,7 @@ TEST_F(FollowProgram, KeepsTheChainInItsStoreAndServesItAfterARestart) {
       "genesis_validators_root": "0x)" +
                   std::string(64, '0') + R"(", "genesis_block_root": "0x)" + other + "\"}");
   const auto third = follow("third", {"--listen", "127.0.0.1:0"});
-  EXPECT_EQ(third->wait(8'000), 1);
+  EXPECT_EQ(third->wait(30'000), 1);
   EXPECT_NE(third->text().find("store anchor"), std::string::npos) << third->text();
 }
 

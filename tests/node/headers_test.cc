@@ -12,6 +12,7 @@
 #include "node/sync_phases.h"
 #include "tests/chain/headers/sync_world.h"
 #include "tests/interop/process.h"
+#include "tests/own_loopback.h"
 #include "tests/project/command.h"
 #include "tests/vectors/family.h"
 
@@ -57,10 +58,10 @@ class Headers : public ::testing::Test {
     chain_file_ = tree_.write("chain.rlp", text);
   }
   // Starts a server, always the same node, and waits for its enode.
-  std::string serve(const std::string& port = "0", const std::string& bootnode = "") {
+  std::string serve(const std::string& listen = "127.0.0.1:0", const std::string& bootnode = "") {
     std::vector<std::string> arguments = {
-        BEAMLINE_PROGRAM, "serve-chain",       chain_file_,  "--genesis",           genesis_file_,
-        "--listen",       "127.0.0.1:" + port, "--identity", tree_.path() + "/key",
+        BEAMLINE_PROGRAM, "serve-chain", chain_file_,  "--genesis",           genesis_file_,
+        "--listen",       listen,        "--identity", tree_.path() + "/key",
     };
     if (!bootnode.empty()) arguments.insert(arguments.end(), {"--bootnode", bootnode});
     server_.emplace(arguments, tree_.path() + "/serve.txt");
@@ -180,8 +181,8 @@ TEST_F(Headers, AKilledRunStillReportsAndIsGoneOnWith) {
 }
 
 TEST_F(Headers, APeerWhoseDialFailedIsDialledAgain) {
-  const std::string enode = serve();
-  server_->stop(8'000);
+  const std::string enode = serve(to_string(own_loopback()));
+  server_->stop(30'000);
   server_.reset();
   Process waiting({BEAMLINE_PROGRAM, "headers", "--genesis", genesis_file_, "--data", data(),
                    "--peer", enode, "--head", head(), "--full-sync-below", "0", "--for", "60"},
@@ -190,7 +191,7 @@ TEST_F(Headers, APeerWhoseDialFailedIsDialledAgain) {
   const auto lines = [&] { return std::ranges::count(waiting.text(), '\n'); };
   for (int i = 0; i < 1000 && lines() < 2 && waiting.running(); ++i) run("sleep 0.02");
   EXPECT_NE(waiting.text().find("headers 0/?"), std::string::npos) << waiting.text();
-  EXPECT_EQ(serve(enode.substr(enode.rfind(':') + 1)), enode);
+  EXPECT_EQ(serve(enode.substr(enode.rfind('@') + 1)), enode);
   EXPECT_EQ(waiting.wait(60'000), 0) << waiting.text();
   EXPECT_NE(waiting.text().find("\nSynced: 3000 headers"), std::string::npos) << waiting.text();
 }
@@ -199,7 +200,7 @@ TEST_F(Headers, APeerWhoseDialFailedIsDialledAgain) {
 
 TEST_F(Headers, PeersAreFoundThroughABootnodeThatServesNoChain) {
   const std::string bootnode = discover();
-  serve("0", bootnode);
+  serve("127.0.0.1:0", bootnode);
   const auto synced = run(
       headers("--bootnode " + bootnode + " --head " + head() + " --full-sync-below 0 --for 60"));
   EXPECT_EQ(synced.status, 0) << synced.output;
@@ -224,7 +225,7 @@ TEST_F(Headers, GethChainIsSyncedFromAPeerThatDiscoveryFound) {
   const ChainFile file(read_execution_genesis(genesis_file_), chain_file_, "");
   const std::string wanted = to_hex0x(file.hash(600));
   const std::string bootnode = discover();
-  serve("0", bootnode);
+  serve("127.0.0.1:0", bootnode);
   const auto synced = run(
       headers("--bootnode " + bootnode + " --head " + wanted + " --full-sync-below 0 --for 60"));
   EXPECT_EQ(synced.status, 0) << synced.output;

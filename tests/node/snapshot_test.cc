@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/node/core_thread.h"
+#include "tests/threads.h"
 
 namespace beamline::node {
 namespace {
@@ -39,7 +40,7 @@ void expect_one_state(const Snapshot& seen) {
 }
 
 TEST(Snapshot, FourReadersUnderAFloodOneOfThemSlowSeeOneStateEach) {
-  constexpr size_t kBlocks = 3000;
+  constexpr size_t kBlocks = kTsan ? 1500 : 3000;
   CoreThread core({.snapshot_interval = {}});
   ASSERT_TRUE(core.start());
   std::atomic<bool> over{false};
@@ -51,12 +52,16 @@ TEST(Snapshot, FourReadersUnderAFloodOneOfThemSlowSeeOneStateEach) {
       std::vector<Snapshots::Ref> kept;
       while (!over.load() && !testing::Test::HasFatalFailure()) {
         auto seen = reader.acquire();
-        if (!seen) continue;
+        if (!seen) {
+          rest();
+          continue;
+        }
         expect_one_state(*seen);
         ASSERT_GE(seen->sequence, last);
         last = seen->sequence;
         ++reads;
         if (id == 0) kept.push_back(std::move(seen));
+        rest();
         if (kept.size() < 12) continue;
         for (const auto& old : kept) expect_one_state(*old);
         kept.clear();
@@ -102,10 +107,11 @@ TEST(Snapshot, TellsHeadPeersAndQueues) {
   core.wait_imported(2);
   const auto reader = core.snapshots();
   auto seen = reader.acquire();
-  while (!seen || seen->peers.size() < 2 || !seen->peers[1].has_status) {
+  core.wait_for([&] {
     seen = reader.acquire();
-    std::this_thread::yield();
-  }
+    return seen && seen->peers.size() == 2 && seen->peers[1].has_status;
+  });
+  ASSERT_TRUE(seen);
   EXPECT_EQ(seen->head.root, blocks[1].root);
   EXPECT_EQ(seen->finalized.root, make_genesis().root);
   EXPECT_EQ(seen->peers[0].peer, (chain::PeerHandle{4, 1}));

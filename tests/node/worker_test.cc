@@ -102,15 +102,20 @@ TEST(WorkerPool, AThrowingCallbackIsTriedAgain) {
 
 TEST(WorkerPool, AnInvalidBlockIsRejectedWithItsSender) {
   Client client;
-  CoreThread core({}, &client);
+  CoreThread core({.snapshot_interval = {}}, &client);
   ASSERT_TRUE(core.start());
   std::vector<chain::BlockInfo> blocks = siblings(3);
   blocks.push_back(make_block(make_genesis().root, 9, 666));
   core.push_all(gossip_of(blocks));
   core.wait_imported(3);
-  core.wait_for([&] { return client.calls >= 7; });
-  core.stop();
+  // What a worker found is nothing before the core has heard of it.
   const auto reason = static_cast<size_t>(chain::GossipReason::invalid_block);
+  core.wait_for([&] {
+    const auto seen = core.snapshots().acquire();
+    return seen && seen->stats.verdicts[reason] == 1;
+  });
+  core.stop();
+  EXPECT_EQ(client.calls, 7u);
   EXPECT_EQ(core.chain_stats.verdicts[reason], 1u);
   EXPECT_EQ(client.imports, 3u);
 }

@@ -7,8 +7,8 @@ mkfifo "$lines"
 server=$!
 trap 'kill "$server"; rm -f "$lines"' EXIT
 exec 4<"$lines"
-read -r -t 10 line <&4
+read -r -t 40 line <&4
 exec 3<>"/dev/tcp/127.0.0.1/${line##*:}"
 printf 'hello\n' >&3
-read -r -t 10 answer <&3
+read -r -t 40 answer <&3
 printf '%s: %s\n' "$line" "$answer"
