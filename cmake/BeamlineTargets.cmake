@@ -78,7 +78,8 @@ endif()
 # A GoogleTest program, each case one ctest test `AREA.Suite.Case` with the label AREA.
 # Further labels: `long` (only in ./dev test --long), `vectors` (reads the folder BEAMLINE_VECTORS, and
 # skips where it is not; what ./dev vectors runs), `sim`, `interop` (talks to real peers), `bench`
-# (measures). The last two run alone and are not built where a sanitizer is on.
+# (measures). The last two are not built where a sanitizer is on; what measures runs alone, and what
+# talks to real peers one at a time, beside other tests: it waits most of its time.
 # NO_SANITIZER: not built where a sanitizer is on. NO_TSAN: not built under tsan, because all of it
 # runs on one thread and would only take time there.
 function(beamline_test name)
@@ -91,7 +92,11 @@ function(beamline_test name)
   set(labels ${ARG_AREA} ${ARG_LABELS})
   if("interop" IN_LIST labels OR "bench" IN_LIST labels)
     set(ARG_NO_SANITIZER TRUE)
+  endif()
+  if("bench" IN_LIST labels)
     list(APPEND ARG_PROPERTIES RUN_SERIAL TRUE)
+  elseif("interop" IN_LIST labels AND NOT "RESOURCE_LOCK" IN_LIST ARG_PROPERTIES)
+    list(APPEND ARG_PROPERTIES RESOURCE_LOCK peers)
   endif()
   if(ARG_NO_SANITIZER AND NOT BEAMLINE_SANITIZE STREQUAL "none")
     return()

@@ -171,10 +171,10 @@ class RlpxDevp2p : public RingTcpTest {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
-  // Another program's time: ten seconds at a time, at most a minute.
+  // Another program's time.
   template <class Predicate>
   bool eventually(Predicate done) {
-    for (int i = 0; i < 6; ++i) {
+    for (int i = 0; i < 2; ++i) {
       if (turn_until(done)) return true;
     }
     return false;

@@ -181,7 +181,7 @@ TEST_F(GethInterop, WeTakeAllReceiptsFromGethInPartsOverEth70) {
   node::EthHost host(*reactor_, *tcp_, options, local, asker, rng);
   const Closer closer(*this);
   ASSERT_TRUE(host.dial(enode->tcp, enode->key));
-  for (int i = 0; i < 6 && !asker.over(); ++i) {
+  for (int i = 0; i < 2 && !asker.over(); ++i) {
     static_cast<void>(turn_until([&] { return asker.over(); }));
   }
   ASSERT_FALSE(asker.gone || asker.empty) << peer->text();

@@ -14,12 +14,13 @@ TEST(IdleTest, FiveSecondsIdleAreOneSystemCall) {
   ASSERT_GT(lines.end() - begin, 2);
   const std::string &wait = begin[1], &next = begin[2];
   EXPECT_NE(wait.find("io_uring_enter"), std::string::npos) << wait;
-  // -r: seconds since the call before. The one after the wait comes five seconds later.
+  // -r: seconds since the call before. The one after the wait comes five seconds later, less what a
+  // busy machine took from arming the timer to the wait.
   std::istringstream after(next);
   int process = 0;
   double waited = 0;
   after >> process >> waited;
-  EXPECT_GE(waited, 4.9) << wait << "\n" << next;
+  EXPECT_GE(waited, 4.0) << wait << "\n" << next;
 }
 
 }  // namespace
