@@ -10,7 +10,7 @@
 namespace beamline::rlpx {
 
 SlicedFrame::SlicedFrame(uint8_t id, std::vector<uint8_t> buffer, size_t begin, bool compress)
-    : plain_at_(begin), id_(id) {
+    : plain_at_(begin) {
   BL_CHECK(begin >= kPayloadRoom && begin <= buffer.size());
   const size_t size = buffer.size() - begin;
   if (!compress) {

@@ -37,7 +37,6 @@ class SlicedFrame {
   std::vector<uint8_t> data_;  // the frame's: message id and what follows
   size_t at_ = 0;              // where it goes on, once it is packed
   size_t end_ = 0;
-  uint8_t id_;
   bool packed_ = false;
   bool begun_ = false;  // its header is out
   bool done_ = false;
