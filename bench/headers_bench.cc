@@ -198,7 +198,10 @@ class Syncer final : public EthHandler, public HeaderTaskObserver {
   }
   void on_stored(const chain::HeadersStored&) override { task->batch_taken(); }
   void on_rewound(uint64_t) override {}
-  void on_charged(EthConnection&, const chain::ChargeHeaderPeer&) override { ++charges; }
+  // A pause of the peer's process is no fault of what it sent.
+  void on_charged(EthConnection&, const chain::ChargeHeaderPeer& charge) override {
+    charges += charge.fault != chain::HeaderFault::stalled || charge.drop ? 1 : 0;
+  }
   void on_finished(const chain::HeaderSyncFinished& finished) override {
     end = finished;
     reactor_->stop();
@@ -210,6 +213,17 @@ class Syncer final : public EthHandler, public HeaderTaskObserver {
  private:
   Reactor* const& reactor_;
 };
+
+std::string complaint(const chain::HeaderSyncFinished& end, const chain::HeaderSyncStats& stats) {
+  std::string text = std::string("not synced: ") + chain::name(end.end) + ", " +
+                     chain::name(end.failure) + " at " + std::to_string(stats.headers_committed);
+  for (size_t i = 0; i < chain::kHeaderFaults; ++i) {
+    if (stats.faults[i] == 0) continue;
+    text += std::string(", ") + chain::name(static_cast<chain::HeaderFault>(i)) + " " +
+            std::to_string(stats.faults[i]);
+  }
+  return text;
+}
 
 void sync_once(benchmark::State& state) {
   const PeerProcess peer;
@@ -235,7 +249,7 @@ void sync_once(benchmark::State& state) {
   syncer.task.reset();
   if (syncer.end->end != chain::HeaderSyncEnd::synced || storage.log().next() != kHeaders + 1 ||
       syncer.charges > 0) {
-    state.SkipWithError("not synced");
+    state.SkipWithError(complaint(*syncer.end, stats).c_str());
   }
   state.SetIterationTime(to_seconds(took));
   state.counters["requests"] = static_cast<double>(stats.requests);

@@ -1,6 +1,8 @@
 #include "codec/execution_header.h"
 
-#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
 
 #include "codec/rlp.h"
 #include "crypto/keccak.h"
@@ -43,6 +45,112 @@ class Fields {
   Status status_;
 };
 
+// Up to the difficulty each field of a good header has its place: what stands between them.
+constexpr size_t kHash = 1 + Hash256::kSize;
+constexpr size_t kParentHash = 3;
+constexpr size_t kOmmersHash = kParentHash + kHash;
+constexpr size_t kCoinbase = kOmmersHash + kHash;
+constexpr size_t kStateRoot = kCoinbase + 21;
+constexpr size_t kTransactionsRoot = kStateRoot + kHash;
+constexpr size_t kReceiptsRoot = kTransactionsRoot + kHash;
+constexpr size_t kLogsBloom = kReceiptsRoot + kHash;
+constexpr size_t kDifficulty = kLogsBloom + 3 + 256;
+constexpr uint8_t kHashTag = 0x80 + Hash256::kSize;
+
+Hash256 hash_at(const uint8_t* tag) { return Hash256::load(tag + 1); }
+
+// Fields whose places vary, in a row; good() is false from the first on that is not as it should
+// be.
+class Usual {
+ public:
+  Usual(const uint8_t* at, const uint8_t* end) : at_(at), end_(end) {}
+  bool good() const { return good_; }
+  bool done() const { return at_ == end_; }
+
+  // A string of at most 55 bytes.
+  Bytes string() {
+    if (!good_ || done()) return fail();
+    const uint8_t first = *at_;
+    if (first < 0x80) return Bytes(at_++, 1);
+    const size_t size = first - size_t{0x80};
+    if (size > 55 || size >= static_cast<size_t>(end_ - at_)) return fail();
+    if (size == 1 && at_[1] < 0x80) return fail();
+    const Bytes payload(at_ + 1, size);
+    at_ += 1 + size;
+    return payload;
+  }
+  // The eight bytes that end with the last digit are the header's own: hundreds stand before them.
+  uint64_t uint() {
+    const Bytes digits = string();
+    if (digits.empty()) return 0;
+    if (digits.size() > 8 || digits[0] == 0) return fail(), 0;
+    uint64_t value = 0;
+    std::memcpy(&value, digits.data() + digits.size() - sizeof(value), sizeof(value));
+    return std::byteswap(value) & (UINT64_MAX >> (64 - 8 * digits.size()));
+  }
+  Hash256 hash() {
+    if (!good_ || static_cast<size_t>(end_ - at_) < kHash || *at_ != kHashTag) {
+      fail();
+      return {};
+    }
+    return hash_at(std::exchange(at_, at_ + kHash));
+  }
+  uint64_t nonce() {
+    if (!good_ || end_ - at_ < 9 || *at_ != 0x88) return fail(), 0;
+    uint64_t value = 0;
+    std::memcpy(&value, at_ + 1, sizeof(value));
+    at_ += 9;
+    return std::byteswap(value);
+  }
+
+ private:
+  Bytes fail() {
+    good_ = false;
+    return {};
+  }
+  const uint8_t* at_;
+  const uint8_t* end_;
+  bool good_ = true;
+};
+
+// What stands where no fork is left out, in one pass without an error to carry. False: it is for
+// decode_fields() to say what this is.
+bool decode_usual(Bytes bytes, ExecutionHeader& header) {
+  const uint8_t* const at = bytes.data();
+  if (bytes.size() <= kDifficulty || bytes.size() > kMaxExecutionHeader) return false;
+  if (at[0] != 0xf9 || (size_t{at[1]} << 8 | at[2]) != bytes.size() - 3) return false;
+  const bool tagged = at[kParentHash] == kHashTag && at[kOmmersHash] == kHashTag &&
+                      at[kCoinbase] == 0x80 + 20 && at[kStateRoot] == kHashTag &&
+                      at[kTransactionsRoot] == kHashTag && at[kReceiptsRoot] == kHashTag &&
+                      at[kLogsBloom] == 0xb9 && at[kLogsBloom + 1] == 1 && at[kLogsBloom + 2] == 0;
+  if (!tagged) return false;
+  header.encoding = bytes;
+  header.parent_hash = hash_at(at + kParentHash);
+  header.ommers_hash = hash_at(at + kOmmersHash);
+  header.state_root = hash_at(at + kStateRoot);
+  header.transactions_root = hash_at(at + kTransactionsRoot);
+  header.receipts_root = hash_at(at + kReceiptsRoot);
+  Usual rest(at + kDifficulty, at + bytes.size());
+  const Bytes difficulty = rest.string();
+  if (difficulty.size() > 32 || (!difficulty.empty() && difficulty[0] == 0)) return false;
+  header.zero_difficulty = difficulty.empty();
+  header.number = rest.uint();
+  header.gas_limit = rest.uint();
+  header.gas_used = rest.uint();
+  header.timestamp = rest.uint();
+  header.extra_data = rest.string();
+  header.mix_hash = rest.hash();
+  header.nonce = rest.nonce();
+  if (!rest.done()) header.base_fee_per_gas = rest.uint();
+  if (!rest.done()) header.withdrawals_root = rest.hash();
+  if (!rest.done()) header.blob_gas_used = rest.uint();
+  if (!rest.done()) header.excess_blob_gas = rest.uint();
+  if (!rest.done()) header.parent_beacon_block_root = rest.hash();
+  if (!rest.done()) header.requests_hash = rest.hash();
+  if (!rest.done()) header.block_access_list_hash = rest.hash();
+  return rest.good() && rest.done();
+}
+
 }  // namespace
 
 const Hash256 kEmptyOmmersHash = keccak256(Bytes(std::array<uint8_t, 1>{0xc0}));
@@ -51,6 +159,12 @@ const Hash256 kEmptyTrieRoot = keccak256(Bytes(std::array<uint8_t, 1>{0x80}));
 Hash256 ExecutionHeader::hash() const { return keccak256(encoding); }
 
 Result<ExecutionHeader> ExecutionHeader::decode(Bytes bytes) {
+  Result<ExecutionHeader> header(std::in_place);
+  if (decode_usual(bytes, *header)) return header;
+  return decode_fields(bytes);
+}
+
+Result<ExecutionHeader> ExecutionHeader::decode_fields(Bytes bytes) {
   if (bytes.size() > kMaxExecutionHeader) return bad_input(Code::too_long, "header");
   const auto list = rlp::parse_list(bytes, "header");
   if (!list) return std::unexpected(list.error());

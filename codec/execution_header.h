@@ -45,6 +45,8 @@ struct ExecutionHeader {
   // The one header that `bytes` are; `bytes` must outlive it. Errors (peer): what the RLP reader
   // says, with the field's name; trailing (fields that no fork has); too_long.
   static Result<ExecutionHeader> decode(Bytes bytes);
+  // The same, field by field: what decode() says of all that is not as nearly every header is.
+  static Result<ExecutionHeader> decode_fields(Bytes bytes);
 };
 
 // keccak256 of the empty list and of the empty trie: a block without ommers, or transactions.

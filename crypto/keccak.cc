@@ -114,7 +114,7 @@ class Quad {
       return;
     }
     std::array<uint8_t, kRate> block{};
-    std::ranges::copy(lane.left, block.begin());
+    if (!lane.left.empty()) std::memcpy(block.data(), lane.left.data(), lane.left.size());
     block[lane.left.size()] ^= 0x01;
     block[kRate - 1] ^= 0x80;
     absorb_block(states_.data() + index, block.data(), kRate, 4);

@@ -88,16 +88,23 @@ void HeaderStorage::fail(const Error& error) {
 
 Status HeaderStorage::carry_out(const chain::StoreHeaders& order) {
   ++appended_;
-  std::vector<chain::StoredHeader> headers;
+  batch_.clear();
   for (const chain::HeaderRun& run : order.runs) {
     for (size_t i = 0; i < run.size(); ++i) {
-      headers.push_back({run.encodings[i], run.hashes[i]});
-      if (headers.size() < chain::HeaderLog::kMaxBatch) continue;
-      if (Status stored = log_->append(headers); !stored) return stored;
-      headers.clear();
+      batch_.push_back({run.encodings[i], run.hashes[i]});
+      if (batch_.size() < chain::HeaderLog::kMaxBatch) continue;
+      if (Status stored = append_batch(); !stored) return stored;
     }
   }
-  return headers.empty() ? Status{} : log_->append(headers);
+  return batch_.empty() ? Status{} : append_batch();
+}
+
+Status HeaderStorage::append_batch() {
+  const uint64_t first = log_->next();
+  const Status stored = log_->append(batch_);
+  if (stored) index_->note(first, batch_);
+  batch_.clear();
+  return stored;
 }
 
 Status HeaderStorage::carry_out(const chain::RewindHeaders& order) {

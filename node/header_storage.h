@@ -67,6 +67,7 @@ class HeaderStorage final : public ReactorProgram,
   const char* hook_name() const override { return "header_storage"; }
   Status carry_out(const chain::StoreHeaders& order);
   Status carry_out(const chain::RewindHeaders& order);
+  Status append_batch();
   void commit();
   void report(StorageReport what);
   void fail(const Error& error);
@@ -79,6 +80,7 @@ class HeaderStorage final : public ReactorProgram,
   Inbox<StorageReport>::Producer reports_;
   ReactorThread thread_;
   Reactor* lent_ = nullptr;
+  std::vector<chain::StoredHeader> batch_;
   uint64_t appended_ = 0;  // orders that no checkpoint covers yet
   bool failed_ = false;
 };

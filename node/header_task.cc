@@ -4,7 +4,6 @@
 #include <array>
 
 #include "base/check.h"
-#include "codec/rlp.h"
 
 namespace beamline::node {
 namespace {
@@ -62,15 +61,7 @@ void HeaderTask::on_event(EthConnection& peer, const eth::EthEvent& event) {
     return sync_.request_failed(reactor_.now(), handle_of(peer), request);
   }
   // The message's bytes go with it: one copy, which the store then writes from.
-  size_t size = 0;
-  for (const Bytes& item : event.answer.items) size += item.size();
-  std::vector<uint8_t> head;
-  rlp::Writer(head).list_header(size);
-  SharedBytes list = SharedBytes::build(head.size() + size, [&](MutableBytes out) {
-    auto at = std::copy(head.begin(), head.end(), out.begin());
-    for (const Bytes& item : event.answer.items) at = std::copy(item.begin(), item.end(), at);
-  });
-  sync_.answered(reactor_.now(), handle_of(peer), request, std::move(list));
+  sync_.answered(reactor_.now(), handle_of(peer), request, SharedBytes::copy(event.answer.list));
 }
 
 void HeaderTask::on_message(StorageReport& report) {

@@ -1,11 +1,13 @@
 #include "node/posix_files.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace beamline::node {
@@ -32,6 +34,26 @@ class PosixFile final : public chain::StoreFile {
     }
     return {};
   }
+  Status append_pieces(std::span<const Bytes> pieces) override {
+    std::array<iovec, 64> vectors;
+    while (!pieces.empty()) {
+      const size_t count = std::min(pieces.size(), vectors.size());
+      size_t size = 0;
+      for (size_t i = 0; i < count; ++i) {
+        vectors[i] = {const_cast<uint8_t*>(pieces[i].data()), pieces[i].size()};
+        size += pieces[i].size();
+      }
+      const ssize_t written =
+          ::pwritev(file_, vectors.data(), static_cast<int>(count), static_cast<off_t>(size_));
+      if (written < 0 && errno != EINTR) return failed("write");
+      if (static_cast<size_t>(std::max<ssize_t>(written, 0)) != size) {
+        return append_rest(pieces, written);
+      }
+      size_ += size;
+      pieces = pieces.subspan(count);
+    }
+    return {};
+  }
   Status sync() override {
     if (::fdatasync(file_) != 0) return failed("fdatasync");
     return {};
@@ -55,6 +77,18 @@ class PosixFile final : public chain::StoreFile {
   }
 
  private:
+  // What a write that stopped early, after `written` bytes, left over: piece by piece.
+  Status append_rest(std::span<const Bytes> pieces, ssize_t written) {
+    size_t done = static_cast<size_t>(std::max<ssize_t>(written, 0));
+    size_ += done;
+    for (const Bytes piece : pieces) {
+      const size_t skip = std::min(done, piece.size());
+      done -= skip;
+      if (Status rest = append(piece.subspan(skip)); !rest) return rest;
+    }
+    return {};
+  }
+
   const int file_;
   uint64_t size_;
 };

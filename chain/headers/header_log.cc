@@ -227,15 +227,21 @@ void HeaderLog::drop_from(uint64_t number) {
 
 // Writes the frame whose payload stands in `bytes`, behind the room for its head.
 Status HeaderLog::write(Frame frame, MutableBytes bytes) {
-  BL_CHECK(!failed_);
-  if (Status room = rotate(); !room) return room;
-  const auto segment = static_cast<uint32_t>(segments_.size() - 1);
-  const uint64_t offset = segments_.back()->size();
   const Bytes payload = bytes.subspan(kFrameSize);
   frame.payload = static_cast<uint32_t>(payload.size());
   frame.payload_crc = crc32c(payload);
   frame.write(bytes.data());
-  if (Status written = segments_.back()->append(bytes); !written) {
+  const Bytes whole = bytes;
+  return write(frame, std::span(&whole, 1));
+}
+
+// The frame that `pieces` are, its head with them.
+Status HeaderLog::write(Frame frame, std::span<const Bytes> pieces) {
+  BL_CHECK(!failed_);
+  if (Status room = rotate(); !room) return room;
+  const auto segment = static_cast<uint32_t>(segments_.size() - 1);
+  const uint64_t offset = segments_.back()->size();
+  if (Status written = segments_.back()->append_pieces(pieces); !written) {
     failed_ = true;
     return written;
   }
@@ -264,23 +270,36 @@ Status HeaderLog::sync() {
   return synced;
 }
 
+// Entries are put together here; encodings are written from where they lie, which for headers of
+// one answer is one piece.
 Status HeaderLog::append(std::span<const StoredHeader> headers) {
   BL_CHECK(!headers.empty() && headers.size() <= kMaxBatch);
-  size_t size = kFrameSize + headers.size() * kEntrySize;
-  for (const StoredHeader& header : headers) size += header.encoding.size();
-  scratch_.resize(size);
+  scratch_.resize(kFrameSize + headers.size() * kEntrySize);
+  pieces_.assign(1, scratch_);
   uint8_t* entry = scratch_.data() + kFrameSize;
-  uint8_t* body = entry + headers.size() * kEntrySize;
   for (const StoredHeader& header : headers) {
-    BL_CHECK(header.encoding.size() <= UINT16_MAX);
+    const Bytes encoding = header.encoding;
+    BL_CHECK(encoding.size() <= UINT16_MAX);
     std::memcpy(entry, header.hash.bytes.data(), Hash256::kSize);
-    put(entry + Hash256::kSize, static_cast<uint16_t>(header.encoding.size()));
+    put(entry + Hash256::kSize, static_cast<uint16_t>(encoding.size()));
     entry += kEntrySize;
-    body = std::copy(header.encoding.begin(), header.encoding.end(), body);
+    Bytes& last = pieces_.back();
+    if (pieces_.size() > 1 && last.data() + last.size() == encoding.data()) {
+      last = {last.data(), last.size() + encoding.size()};
+    } else {
+      pieces_.push_back(encoding);
+    }
   }
-  const Status written =
-      write({.kind = Kind::batch, .count = static_cast<uint32_t>(headers.size()), .first = next_},
-            scratch_);
+  Frame frame{.kind = Kind::batch, .count = static_cast<uint32_t>(headers.size()), .first = next_};
+  frame.payload_crc = crc32c(Bytes(scratch_).subspan(kFrameSize));
+  size_t payload = scratch_.size() - kFrameSize;
+  for (const Bytes piece : std::span(pieces_).subspan(1)) {
+    frame.payload_crc = crc32c(piece, frame.payload_crc);
+    payload += piece.size();
+  }
+  frame.payload = static_cast<uint32_t>(payload);
+  frame.write(scratch_.data());
+  const Status written = write(frame, pieces_);
   if (written) last_ = headers.back().hash;
   return written;
 }

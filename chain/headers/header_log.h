@@ -99,6 +99,7 @@ class HeaderLog {
   bool apply(const Frame& frame, uint32_t segment, uint64_t offset);
   void drop_from(uint64_t number);
   Status write(Frame frame, MutableBytes bytes);
+  Status write(Frame frame, std::span<const Bytes> pieces);
   Status sync();
   Status rotate();
   Result<std::vector<uint8_t>> load(const Batch& batch) const;
@@ -107,7 +108,8 @@ class HeaderLog {
   HeaderLogOptions options_;
   std::vector<std::unique_ptr<StoreFile>> segments_;
   std::map<uint64_t, Batch> batches_;  // by the first number
-  std::vector<uint8_t> scratch_;       // of append(): as large as its last frame
+  std::vector<uint8_t> scratch_;       // of append(): a frame's head and its entries
+  std::vector<Bytes> pieces_;          // and what follows them
   uint64_t next_ = 0;
   uint64_t checkpointed_ = 0;
   std::optional<Hash256> last_;  // of the last header, where it is known without reading

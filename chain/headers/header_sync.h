@@ -59,8 +59,8 @@ struct HeaderRun {
 };
 
 struct HeaderSyncLimits {
-  // Headers asked of a peer that is not known yet: with `requests_per_peer` of them under way, a
-  // link of 13 kB/s (100 kbit/s) is measured before `timeout_first` ends.
+  // Headers asked of a peer that is not known yet: with `requests_per_new_peer` of them under way,
+  // a link of 13 kB/s (100 kbit/s) is measured before `timeout_first` ends.
   uint32_t request_first = 48;
   uint32_t request_min = 16;           // of a slow one, where so many are wanted in a row
   uint32_t request_max = 1024;         // geth serves no more
@@ -68,7 +68,8 @@ struct HeaderSyncLimits {
   // Who gives less than this while it is asked, over so much time, holds us up: it is dropped.
   uint32_t rate_min = 8;  // headers a second; about 5 kB
   Duration rate_window = seconds(20);
-  uint32_t requests_per_peer = 2;
+  uint32_t requests_per_peer = 8;  // when it has answered one, the next is there already
+  uint32_t requests_per_new_peer = 2;
   uint32_t requests_per_range = 4;  // peers that are asked for a range at the tip while it is late
   uint32_t peers = 256;
   uint32_t scratch_headers = 65'536;  // asked for or waiting to be committed
@@ -214,6 +215,7 @@ class HeaderSync {
     bool probing = false;
     MonoTime probe_at{};
     MonoTime not_before{};
+    MonoTime struck{};          // its last strike
     uint64_t rate = 0;          // headers in 1000 s, smoothed; 0: not known
     uint32_t asked = 0;         // headers that its requests under way are for
     MonoTime settled{};         // when the last of its requests came to its end

@@ -55,6 +55,7 @@ void HeaderSync::charge(Peer& peer, HeaderFault fault, bool drop) {
 void HeaderSync::strike(Now now, Peer& peer, HeaderFault fault) {
   peer.rate /= 4;
   ++peer.strikes;
+  peer.struck = now.mono;
   peer.not_before = now.mono + peer.strikes * config_.limits.timeout_min;
   charge(peer, fault, peer.strikes >= config_.limits.strikes);
 }
@@ -112,7 +113,11 @@ Duration HeaderSync::patience(const Peer& peer, uint32_t count) const {
 
 // Who was late is asked for one thing at a time.
 bool HeaderSync::has_place(const Peer& peer) const {
-  return peer.in_flight < (peer.strikes > 0 ? 1 : config_.limits.requests_per_peer);
+  const HeaderSyncLimits& limits = config_.limits;
+  const uint32_t most = peer.rate == 0
+                            ? std::min(limits.requests_per_new_peer, limits.requests_per_peer)
+                            : limits.requests_per_peer;
+  return peer.in_flight < (peer.strikes > 0 ? 1 : most);
 }
 
 // ---- The probe: who has the head?
@@ -264,6 +269,8 @@ void HeaderSync::miss(Now now, const Pending& pending, HeaderFault fault) {
   release(pending);
   Peer& peer = *find(pending.peer);
   if (too_slow(peer, pending, 0)) return charge(peer, fault, true);
+  // What waited beside a request that was late is of the same pause, and that is one strike.
+  if (fault == HeaderFault::stalled && pending.sent < peer.struck) return;
   strike(now, peer, fault);
 }
 

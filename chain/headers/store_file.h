@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ class StoreFile {
   virtual uint64_t size() const = 0;
   // At the end. All or an error.
   virtual Status append(Bytes bytes) = 0;
+  // The same of pieces in a row, without putting them together first where the system can.
+  virtual Status append_pieces(std::span<const Bytes> pieces) {
+    std::vector<uint8_t> bytes;
+    for (const Bytes piece : pieces) bytes.insert(bytes.end(), piece.begin(), piece.end());
+    return append(bytes);
+  }
   // What was appended survives a crash from here on.
   virtual Status sync() = 0;
   // Cuts the end off; durable when it returns.

@@ -275,8 +275,10 @@ Result<Answer> Answer::decode(Bytes bytes, size_t max_items, bool with_incomplet
     if (*flag > 1) return bad_input(Code::out_of_range, "last_block_incomplete", list->offset());
     answer.last_block_incomplete = *flag == 1;
   }
+  const size_t at = list->offset();
   auto inner = list->list("items");
   if (!inner) return error_of(inner);
+  answer.list = bytes.subspan(at, list->offset() - at);
   auto items = read_items(*inner, max_items);
   if (!items) return error_of(items);
   answer.items = std::move(*items);

@@ -104,6 +104,7 @@ struct Answer {
   uint64_t request_id = 0;
   bool last_block_incomplete = false;  // Receipts of eth/70
   std::vector<Bytes> items;            // encodings, in the message
+  Bytes list;                          // that they are in, with its header
 
   // too_long: more than `max_items`. What is inside an item is not looked at.
   static Result<Answer> decode(Bytes bytes, size_t max_items, bool with_incomplete = false);

@@ -471,7 +471,7 @@ TEST(HeadersSim, ATarpitThatTricklesBytesIsDroppedAndMakesPlace) {
   EXPECT_FALSE(node.finished);
   EXPECT_EQ(node.client->finder().stats().failed_requests, 1u);
   EXPECT_EQ(node.client->peers().size(), 0u);
-  EXPECT_EQ(node.client->finder().service()->contacts().pool.failures(tarpit.id()), 1u);
+  EXPECT_GE(node.client->finder().service()->contacts().pool.failures(tarpit.id()), 1u);
   sim.add_honest(true);
   sim.run(seconds(90));
   EXPECT_EQ(sim.synced(), 1u);

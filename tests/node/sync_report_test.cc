@@ -58,6 +58,7 @@ class ReportedSync {
     chain::HeaderSyncConfig config;
     config.limits.full_sync_below = 0;
     config.limits.request_first = config.limits.request_max = 128;
+    config.limits.requests_per_peer = 2;  // slow enough for phases that are not finished
     return config;
   }
   SyncPhases phases_;

@@ -6,7 +6,6 @@
 
 #include <deque>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "chain/headers/header_sync.h"

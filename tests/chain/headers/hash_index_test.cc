@@ -18,14 +18,15 @@ Hash256 hash_of(uint64_t number, uint64_t branch) {
   return keccak256(Bytes(bytes, 16));
 }
 
-// Headers of one byte, named by their number and branch.
-void append(HeaderLog& log, uint64_t count, uint64_t branch) {
+// Headers of one byte, named by their number and branch. `told`: the index hears of them.
+void append(HeaderLog& log, uint64_t count, uint64_t branch, HashIndex* told = nullptr) {
   const std::vector<uint8_t> byte{0x01};
   while (count > 0) {
     std::vector<StoredHeader> headers;
     for (uint64_t i = 0; i < std::min<uint64_t>(count, 8000); ++i) {
       headers.push_back({byte, hash_of(log.next() + i, branch)});
     }
+    if (told != nullptr) told->note(log.next(), headers);
     ASSERT_TRUE(log.append(headers).has_value());
     count -= headers.size();
   }
@@ -52,6 +53,45 @@ TEST(HeaderHashIndex, FindsInRunsAndInTheTail) {
     expect_found(index, edge, 0);
   }
   EXPECT_EQ(*index.find(hash_of(5, 1)), std::nullopt);
+}
+
+// What was told of headers and what is read back makes the same files: told from the start, from
+// the middle of a run, and over a rewind.
+TEST(HeaderHashIndex, RunsOfNotedHeadersAreThoseReadBack) {
+  SimDisk told_disk(1), read_disk(1);
+  HeaderLog told_log = *HeaderLog::open(told_disk), read_log = *HeaderLog::open(read_disk);
+  HashIndex told = *HashIndex::open(told_disk, told_log);
+  HashIndex read = *HashIndex::open(read_disk, read_log);
+  const auto extend = [&] {
+    while (*told.extend()) {
+    }
+    while (*read.extend()) {
+    }
+    ASSERT_EQ(told.covered(), read.covered());
+  };
+  const auto both = [&](uint64_t count, uint64_t branch, bool tell) {
+    append(told_log, count, branch, tell ? &told : nullptr);
+    append(read_log, count, branch);
+    extend();
+  };
+  both(HashIndex::kRun + 5000, 0, true);
+  both(1000, 0, false);  // a gap in what was told
+  both(2 * HashIndex::kRun, 0, true);
+  for (HeaderLog* log : {&told_log, &read_log}) {
+    ASSERT_TRUE(log->rewind(2 * HashIndex::kRun - 77).has_value());
+  }
+  extend();
+  both(2 * HashIndex::kRun, 1, true);
+  ASSERT_EQ(told.covered(), 1 + 3 * HashIndex::kRun);
+  for (const char* name : {"hashes-000000.idx", "hashes-000001.idx", "hashes-000002.idx"}) {
+    EXPECT_EQ(told_disk.bytes(name), read_disk.bytes(name)) << name;
+  }
+  for (uint64_t number = 1; number < 2 * HashIndex::kRun - 77; number += 4999) {
+    expect_found(told, number, 0);
+  }
+  for (uint64_t number = 2 * HashIndex::kRun; number < told_log.next(); number += 4999) {
+    expect_found(told, number, 1);
+  }
 }
 
 TEST(HeaderHashIndex, HeadersThatWereTakenBackAreNotFound) {

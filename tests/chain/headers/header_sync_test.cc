@@ -16,6 +16,11 @@ HeaderSyncConfig plain() {
   return config_with([](HeaderSyncLimits&) {});
 }
 
+// So slow that something can happen meanwhile.
+HeaderSyncConfig paced() {
+  return config_with([](HeaderSyncLimits& limits) { limits.requests_per_peer = 2; });
+}
+
 void expect_synced(const SyncWorld& world) {
   ASSERT_TRUE(world.finished.has_value());
   EXPECT_EQ(world.finished->end, HeaderSyncEnd::synced) << name(world.finished->failure);
@@ -144,7 +149,8 @@ TEST(HeaderSync, APeerThatAnswersNoProbeGoesAfterThreeAndOneThatLacksTheHeadStay
 TEST(HeaderSync, AStallingPeerIsDroppedAndHoldsNobodyUp) {
   const auto run = [](HeaderManner manner, size_t dropped) {
     SyncWorld world(4, 16'000, config_with([](HeaderSyncLimits& limits) {
-                      limits.timeout_first = seconds(1);
+                      limits.timeout_first = milliseconds(500);
+                      limits.requests_per_peer = 2;
                       limits.request_first = limits.request_max = 64;
                     }));
     world.add_peer(manner, milliseconds(20));
@@ -226,6 +232,39 @@ TEST(HeaderSync, ATarpitIsDroppedWithinTheWindowAndHoldsNobodyUp) {
   ASSERT_TRUE(world.run(seconds(600)));
   expect_synced(world);
   EXPECT_LT(world.now.mono - start, seconds(5));
+}
+
+// ---- Many requests in flight at one peer
+
+HeaderSyncConfig eight_at_once() {
+  return config_with([](HeaderSyncLimits& limits) {
+    limits.requests_per_peer = limits.requests_per_new_peer = 8;
+  });
+}
+
+// They wait for each other there: the eighth is no later than the first.
+TEST(HeaderSync, EightRequestsInFlightAtASlowPeerAreNotLateWhileItAnswers) {
+  SyncWorld world(31, 40'000, eight_at_once());
+  world.add_peer(HeaderManner::honest, milliseconds(1));
+  world.peers[0].bandwidth = 6'000'000;  // 0.1 s an answer: the last of eight comes after 0.8 s
+  world.start();
+  EXPECT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  for (const uint64_t faults : world.sync->stats().faults) EXPECT_EQ(faults, 0u);
+}
+
+// One pause, however many requests wait for its end, is one strike.
+TEST(HeaderSync, APauseWithEightRequestsInFlightIsOneStrikeAndTheSyncEnds) {
+  SyncWorld world(32, 40'000, eight_at_once());
+  world.add_peer(HeaderManner::honest, milliseconds(1));
+  world.peers[0].bandwidth = 100'000'000;
+  world.start();
+  world.run(seconds(600), [&] { return world.sync->stats().headers_received >= 10'000; });
+  world.peers[0].link_free = world.now.mono + milliseconds(1500);
+  EXPECT_TRUE(world.run(seconds(600)));
+  expect_synced(world);
+  EXPECT_EQ(world.sync->stats().faults[static_cast<size_t>(HeaderFault::stalled)], 1u);
+  EXPECT_EQ(world.dropped(HeaderManner::honest), 0u);
 }
 
 TEST(HeaderSync, APeerWithoutTheHeadIsNotAskedForMore) {
@@ -312,7 +351,7 @@ TEST(HeaderSync, AStoreThatFailsIsAFailedSync) {
 // ---- Reorgs and moves of the head
 
 TEST(HeaderSync, TheHeadMovesOn) {
-  SyncWorld world(11, 30'000, plain());
+  SyncWorld world(11, 30'000, paced());
   for (int i = 0; i < 2; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
   world.start();
   for (int move = 0; move < 4; ++move) {
@@ -327,7 +366,7 @@ TEST(HeaderSync, TheHeadMovesOn) {
 }
 
 TEST(HeaderSync, AReorgIsWalkedBackByWhatIsHere) {
-  SyncWorld world(12, 10'000, plain());
+  SyncWorld world(12, 10'000, paced());
   for (int i = 0; i < 4; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
   world.start();
   world.run(seconds(60), [&] { return world.sync->tip().number >= 8000; });
@@ -340,7 +379,7 @@ TEST(HeaderSync, AReorgIsWalkedBackByWhatIsHere) {
 }
 
 TEST(HeaderSync, ASixthReorgFailsTheSync) {
-  SyncWorld world(13, 24'000, plain());
+  SyncWorld world(13, 24'000, paced());
   for (int i = 0; i < 2; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
   world.start();
   for (int reorgs = 0; reorgs < 8 && !world.finished; ++reorgs) {

@@ -1,5 +1,6 @@
 // Each rule of an execution header, broken alone; what the EIPs say of their numbers; and the 600
 // headers that geth wrote.
+#include "base/rng.h"
 #include "tests/chain/headers/headers.h"
 
 namespace beamline::chain {
@@ -231,6 +232,52 @@ TEST_F(HeaderRules, AnEncodingThatIsCutOrLongerIsATypedError) {
   EXPECT_FALSE(ExecutionHeader::decode(longer).has_value());
   EXPECT_EQ(ExecutionHeader::decode(std::vector<uint8_t>(kMaxExecutionHeader + 1)).error().code,
             Code::too_long);
+}
+
+auto all_of(const ExecutionHeader& header) {
+  return std::tuple(header.parent_hash, header.ommers_hash, header.state_root,
+                    header.transactions_root, header.receipts_root, header.zero_difficulty,
+                    header.number, header.gas_limit, header.gas_used, header.timestamp,
+                    std::vector<uint8_t>(header.extra_data.begin(), header.extra_data.end()),
+                    header.mix_hash, header.nonce, header.base_fee_per_gas, header.withdrawals_root,
+                    header.blob_gas_used, header.excess_blob_gas, header.parent_beacon_block_root,
+                    header.requests_hash, header.block_access_list_hash);
+}
+
+// The decoder's short cut says of every input what the field-by-field one says.
+TEST_F(HeaderRules, TheUsualAndTheFieldByFieldDecoderAgreeOnHeadersWithAnyByteChanged) {
+  Rng rng(uint64_t{4242});
+  child.extra_data = {1, 2, 3};
+  child.difficulty = 77;
+  std::vector<std::vector<uint8_t>> bases = {child.encode()};
+  child.requests_hash.reset();
+  child.excess_blob_gas = 1 << 20;
+  bases.push_back(child.encode());
+  child = {};
+  child.extra_data = std::vector<uint8_t>(60, 9);
+  child.nonce = ~uint64_t{0};
+  bases.push_back(child.encode());
+  uint32_t good = 0;
+  for (uint32_t round = 0; round < 60'000; ++round) {
+    std::vector<uint8_t> bytes = bases[round % bases.size()];
+    // One byte of each place in turn, and now and then a few more, or another length.
+    bytes[round / 3 % bytes.size()] = static_cast<uint8_t>(rng.next());
+    for (uint64_t more = rng.below(3); more > 1; --more) {
+      bytes[rng.below(bytes.size())] = static_cast<uint8_t>(rng.next());
+    }
+    if (rng.chance(1, 20)) bytes.resize(rng.below(bytes.size() + 40));
+    const auto fast = ExecutionHeader::decode(bytes);
+    const auto slow = ExecutionHeader::decode_fields(bytes);
+    ASSERT_EQ(fast.has_value(), slow.has_value()) << "round " << round;
+    if (!fast) {
+      ASSERT_EQ(to_string(fast.error()), to_string(slow.error())) << "round " << round;
+      continue;
+    }
+    ++good;
+    ASSERT_TRUE(all_of(*fast) == all_of(*slow)) << "round " << round;
+    ASSERT_TRUE(equal(fast->encoding, slow->encoding));
+  }
+  EXPECT_GT(good, 10'000u);
 }
 
 }  // namespace
