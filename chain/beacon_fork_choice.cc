@@ -401,10 +401,12 @@ BeaconForkChoice::Id BeaconForkChoice::first_invalid(
     const bool valid_here = !latest_valid->is_zero() && node.payload_hash == *latest_valid;
     const bool before_payloads = latest_valid->is_zero() && node.execution == Execution::none;
     if (valid_here || before_payloads) return lowest;
-    if (node.execution != Execution::optimistic) break;  // it contradicts what was said before
+    if (node.execution != Execution::optimistic) return id;  // contradicts what was said before
     lowest = above;
   }
-  return id;
+  // None of the branch is valid, down to what is final. (A name that is not here may be of
+  // anything.)
+  return latest_valid->is_zero() ? lowest : id;
 }
 
 Status BeaconForkChoice::on_payload(const Root& root, Execution execution,

@@ -170,6 +170,7 @@ class Chain {
   void connect_descendants(const Root& root);
   void disconnect_descendants(const Root& root);
   void import_ready(const Now& now);
+  void drop_left_behind(Root root);
   void start_import(CachedBlock& block);
   void finish_import(const Now& now, Root root, const PostState& post, SharedBytes state);
   bool make_tree_room();
@@ -178,9 +179,11 @@ class Chain {
   void reject_bytes(const Now& now, Root root);
   void want_again(const Now& now, const CachedBlock& wrong);
   void reject_block(Root root, GossipReason reason);
-  void condemn(Root root);
+  void reject_payload(Root root);
+  void condemn(Root root, InvalidCache::Why why);
   // Takes a block out of the cache unimported. Its parent may be wanted no more.
   void drop(Root root, GossipReason reason);
+  void erase_cached(Root root);
   void drop_descendants(Root root, GossipReason reason, uint64_t& counter);
   Slot reached() const;
 

@@ -31,8 +31,10 @@ std::optional<GossipReason> Chain::refuse_gossip(const BlockInfo& block) const {
   if (tree_.contains(block.root) || cache_.contains(block.root)) {
     return GossipReason::already_known;
   }
-  if (invalid_.has_root(block.root)) return GossipReason::invalid_block;
-  if (invalid_.has_root(block.parent_root)) return GossipReason::invalid_parent;
+  const auto own = invalid_.find_root(block.root);
+  if (own == InvalidCache::Why::block) return GossipReason::invalid_block;
+  const auto above = invalid_.find_root(block.parent_root);
+  if (above == InvalidCache::Why::block) return GossipReason::invalid_parent;
   if (invalid_.has_bytes(block)) return GossipReason::invalid_bytes;
   if (block.parent_root == block.root) return GossipReason::not_after_parent;
   if (const BlockTree::Node* parent = tree_.find(block.parent_root)) {
@@ -42,6 +44,8 @@ std::optional<GossipReason> Chain::refuse_gossip(const BlockInfo& block) const {
   if (const CachedBlock* parent = cache_.find(block.parent_root)) {
     if (parent->block.slot >= block.slot) return GossipReason::not_after_parent;
   }
+  // (After what is its sender's fault in any case.)
+  if (own || above) return GossipReason::invalid_payload;
   if (tree_.has_proposal(block.slot, block.proposer, block.root)) {
     return GossipReason::second_proposal;
   }

@@ -39,11 +39,11 @@ void Chain::on(const Now&, PayloadVerdict&& event) {
     return;
   }
   if (removed_.empty()) return;
-  for (const Root& root : removed_) invalid_.add_root(root);
+  for (const Root& root : removed_) invalid_.add_root(root, InvalidCache::Why::payload);
   // The head moves first: it may be among them.
   const std::vector<Root> removed = std::move(removed_);
   update_head();
-  forget(removed, GossipReason::invalid_parent);
+  forget(removed, GossipReason::invalid_payload);
 }
 
 // Once a turn: one pass over the tree for all that came in.

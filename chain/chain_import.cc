@@ -30,8 +30,12 @@ Chain::Take Chain::take(const Now& now, CachedBlock incoming) {
       ++stats_.invalid_hits;
       return Take::invalid;
     }
+    if (*reason == GossipReason::invalid_payload) {
+      condemn(root, InvalidCache::Why::payload);
+      return Take::refused;
+    }
     if (*reason != GossipReason::second_proposal) {
-      condemn(root);
+      condemn(root, InvalidCache::Why::block);
       return Take::invalid;
     }
   }
@@ -160,11 +164,7 @@ void Chain::import_ready(const Now& now) {
       return;
     }
     if (!fork_choice_->contains(block->block.parent_root)) {
-      // What became final meanwhile left its branch behind.
-      const Root root = block->block.root;
-      ++stats_.dropped_final;
-      drop_descendants(root, GossipReason::dropped, stats_.dropped_final);
-      drop(root, GossipReason::dropped);
+      drop_left_behind(block->block.root);
     } else if (config_.import == ChainConfig::Import::ask) {
       if (imports_.size() >= config_.limits.imports_in_flight) return;
       start_import(*block);
@@ -172,6 +172,13 @@ void Chain::import_ready(const Now& now) {
       finish_import(now, block->block.root, PostState{}, {});
     }
   }
+}
+
+// What became final meanwhile, or the end of an invalid branch, left this block behind.
+void Chain::drop_left_behind(Root root) {
+  ++stats_.dropped_final;
+  drop_descendants(root, GossipReason::dropped, stats_.dropped_final);
+  drop(root, GossipReason::dropped);
 }
 
 void Chain::start_import(CachedBlock& block) {
@@ -195,7 +202,8 @@ void Chain::finish_import(const Now& now, Root root, const PostState& post, Shar
   }
   for (const Root& child_root : cache_.children(root)) {
     CachedBlock& child = *cache_.find(child_root);
-    cache_.set_state(child, State::ready);
+    // (One that is with the client built on this block before it went and came back.)
+    if (child.state == State::connected) cache_.set_state(child, State::ready);
   }
   cache_.erase(root);
   tree_.insert(block);
@@ -241,6 +249,7 @@ void Chain::on(const Now& now, ImportVerdict&& event) {
   BL_CHECK(block != nullptr && block->state == State::importing);
   switch (event.verdict) {
     case Verdict::valid:
+      if (event.post.execution == Execution::invalid) return reject_payload(root);
       finish_import(now, root, event.post, std::move(event.state));
       take_block_votes(event);
       return;
@@ -285,6 +294,8 @@ void Chain::retry_delayed(const Now& now) {
     delayed_.erase(delayed_.begin());
     BL_CHECK(block != nullptr && block->state == State::delayed);
     cache_.set_state(*block, State::ready);
+    // At once: it has no parent any more, and imports may be held up.
+    if (!fork_choice_->contains(block->block.parent_root)) drop_left_behind(block->block.root);
   }
 }
 
@@ -313,7 +324,7 @@ void Chain::reject_bytes(const Now& now, Root root) {
                                child.request == suspects[0].request;
       if (!same_answer) continue;
       suspects.push_back(child);
-      cache_.erase(child_root);
+      erase_cached(child_root);
       ++stats_.dropped_invalid_ancestor;
     }
   }
@@ -368,13 +379,23 @@ void Chain::reject_block(Root root, GossipReason reason) {
   } else {
     charge(cached.sender, Conduct::invalid_block);
   }
-  condemn(root);
+  condemn(root, InvalidCache::Why::block);
   drop(root, GossipReason::dropped);
 }
 
-void Chain::condemn(Root root) {
-  invalid_.add_root(root);
-  drop_descendants(root, GossipReason::invalid_parent, stats_.dropped_invalid_ancestor);
+// The block is well signed and follows the rules of consensus: it is forwarded, and nobody pays.
+void Chain::reject_payload(Root root) {
+  settle_verdict(*cache_.find(root), GossipReason::verified);
+  ++stats_.dropped_invalid;
+  condemn(root, InvalidCache::Why::payload);
+  drop(root, GossipReason::invalid_payload);
+}
+
+void Chain::condemn(Root root, InvalidCache::Why why) {
+  invalid_.add_root(root, why);
+  const bool by_payload = why == InvalidCache::Why::payload;
+  drop_descendants(root, by_payload ? GossipReason::invalid_payload : GossipReason::invalid_parent,
+                   stats_.dropped_invalid_ancestor);
   if (pending_.find(root) != nullptr) give_up(root, GiveUp::invalid);
 }
 
@@ -382,7 +403,7 @@ void Chain::drop(Root root, GossipReason reason) {
   CachedBlock& cached = *cache_.find(root);
   settle_verdict(cached, reason);
   const Root parent = cached.block.parent_root;
-  cache_.erase(root);
+  erase_cached(root);
   const PendingRoot* wanted = pending_.find(parent);
   if (wanted == nullptr || wanted->wanted_as != WantedAs::parent) return;
   if (!cache_.has_children(parent)) give_up(parent, GiveUp::orphan_gone);
@@ -395,11 +416,26 @@ void Chain::drop_descendants(Root root, GossipReason reason, uint64_t& counter) 
     found.insert(found.end(), children.begin(), children.end());
   }
   for (const Root& descendant : found) {
-    if (reason == GossipReason::invalid_parent) invalid_.add_root(descendant);
+    if (reason == GossipReason::invalid_parent) {
+      invalid_.add_root(descendant, InvalidCache::Why::block);
+    } else if (reason == GossipReason::invalid_payload) {
+      invalid_.add_root(descendant, InvalidCache::Why::payload);
+    }
     settle_verdict(*cache_.find(descendant), reason);
-    cache_.erase(descendant);
+    erase_cached(descendant);
     ++counter;
   }
+}
+
+// Out of the cache, and out of what waits with it. A verdict that is still to come is stale.
+void Chain::erase_cached(Root root) {
+  const CachedBlock& cached = *cache_.find(root);
+  if (cached.state == State::importing) imports_.erase(cached.import);
+  if (cached.state == State::delayed) {
+    std::erase_if(delayed_, [&](const auto& waiting) { return waiting.second == root; });
+  }
+  if (cached.state == State::data && pending_.find(root) != nullptr) pending_.erase(root);
+  cache_.erase(root);
 }
 
 }  // namespace beamline::chain

@@ -30,7 +30,10 @@ std::optional<GossipReason> reason_of(VoteResult result) {
 
 std::optional<GossipReason> Chain::refuse_vote(const Now& now, const Vote& vote) const {
   if (is_future(now, vote.slot)) return GossipReason::future_slot;
-  if (invalid_.has_root(vote.head_root)) return GossipReason::invalid_vote;
+  if (const auto why = invalid_.find_root(vote.head_root)) {
+    return *why == InvalidCache::Why::block ? GossipReason::invalid_vote
+                                            : GossipReason::invalid_payload;
+  }
   return reason_of(fork_choice_->check_vote(vote));
 }
 

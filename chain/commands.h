@@ -82,8 +82,11 @@ enum class GossipReason : uint8_t {
   old_vote,          // ignore: a vote that counts no more
   invalid_vote,      // reject: a vote that contradicts itself or the tree, or is badly signed
   conflicts_final,   // reject: what is final is not among its ancestors
+  // ignore: its payload, or an ancestor's, was found invalid by the execution engine. Who sends it
+  // may follow optimistically, and pays nothing (consensus-specs, bellatrix p2p-interface).
+  invalid_payload,
 };
-inline constexpr size_t kGossipReasons = 17;
+inline constexpr size_t kGossipReasons = 18;
 const char* name(GossipResult result);
 const char* name(GossipReason reason);
 struct GossipVerdict {

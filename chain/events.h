@@ -140,7 +140,8 @@ struct ImportVerdict {
   Verdict verdict = Verdict::valid;
   // Of data_missing: the indices of the blobs or columns, rising; at most Limits::data_per_block.
   std::vector<uint64_t> missing{};
-  // Of a valid block, for the fork choice; HighestSlot needs none of it.
+  // Of a valid block, for the fork choice; HighestSlot needs none of it. Execution::invalid: the
+  // block keeps the rules and is fit to be forwarded, but is not imported.
   PostState post{};
   std::vector<Vote> votes{};                    // in its body
   std::vector<ValidatorIndex> equivocations{};  // of the attester slashings in its body

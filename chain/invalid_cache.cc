@@ -1,5 +1,7 @@
 #include "chain/invalid_cache.h"
 
+#include <algorithm>
+
 #include "crypto/sha256.h"
 
 namespace beamline::chain {
@@ -13,12 +15,19 @@ void InvalidCache::add_bytes(const BlockInfo& block) {
   bytes_order_.pop_front();
 }
 
-void InvalidCache::add_root(const Root& root) {
-  if (!roots_.insert(root).second) return;
+void InvalidCache::add_root(const Root& root, Why why) {
+  const auto [it, added] = roots_.emplace(root, why);
+  it->second = std::max(it->second, why);
+  if (!added) return;
   roots_order_.push_back(root);
   if (roots_order_.size() <= max_) return;
   roots_.erase(roots_order_.front());
   roots_order_.pop_front();
+}
+
+std::optional<InvalidCache::Why> InvalidCache::find_root(const Root& root) const {
+  const auto it = roots_.find(root);
+  return it == roots_.end() ? std::nullopt : std::optional(it->second);
 }
 
 bool InvalidCache::has_bytes(const BlockInfo& block) const {

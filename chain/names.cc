@@ -85,6 +85,8 @@ const char* name(GossipReason reason) {
       return "invalid_vote";
     case GossipReason::conflicts_final:
       return "conflicts_final";
+    case GossipReason::invalid_payload:
+      return "invalid_payload";
   }
   return "?";
 }

@@ -584,7 +584,7 @@ typedef struct bl_import_result {
   bl_checkpoint finalized;
   bl_checkpoint unrealized_justified;
   bl_checkpoint unrealized_finalized;
-  uint32_t execution; /* BL_EXECUTION_* */
+  uint32_t execution; /* BL_EXECUTION_*; _INVALID: forwarded, not imported, and nobody pays */
   uint32_t reserved;
   bl_root payload_hash; /* the payload's block hash; zero for none */
   const bl_vote* votes; /* in its body; optional, copied, up to 65,536 */

@@ -37,6 +37,7 @@ struct Oracle {
   std::vector<Root> order;  // of arrival
   std::map<ValidatorIndex, LatestMessage> latest_messages;
   std::map<Root, Checkpoint> unrealized_justifications;
+  std::set<Root> forgotten;  // pruned from what it is compared with
   // Of checkpoint_states[justified_checkpoint]: who is active and not slashed.
   std::vector<uint64_t> balances;
   uint64_t total_active_balance = 0;
@@ -241,7 +242,9 @@ struct Oracle {
     Root child = root;
     for (;;) {
       const auto parent = blocks.find(blocks.at(child).parent_root);
-      if (parent == blocks.end()) return root;
+      if (parent == blocks.end() || forgotten.contains(parent->first)) {
+        return latest_valid_hash->is_zero() ? child : root;
+      }
       const PostState& post = parent->second.post;
       if (latest_valid_hash->is_zero() ? post.execution == Execution::none
                                        : post.payload_hash == *latest_valid_hash) {

@@ -62,7 +62,8 @@ inline ChainConfig make_config() {
 // A chain with a clock, for tests that give the events by hand. One slot a second; the wall clock
 // starts far beyond all slots in use.
 struct Bench {
-  explicit Bench(ChainConfig config = make_config()) : chain(std::move(config)) {}
+  explicit Bench(ChainConfig config = make_config(), std::unique_ptr<ForkChoice> policy = nullptr)
+      : chain(std::move(config), nullptr, std::move(policy)) {}
 
   void give(Event event) {
     ASSERT_TRUE(chain.handle(now, std::move(event)).has_value()) << "the command queue is full";

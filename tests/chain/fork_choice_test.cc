@@ -474,12 +474,14 @@ TEST(ForkChoice, OptimisticBranchIsInvalidatedAndItsBlocksAreKnownAsInvalid) {
   EXPECT_FALSE(bench.chain.tree().contains(blocks[10].root));
   const uint64_t before = bench.verdicts;
   bench.gossip(blocks[10]);
-  EXPECT_EQ(bench.verdict_of(before + 1), GossipReason::invalid_block);
+  EXPECT_EQ(bench.verdict_of(before + 1), GossipReason::invalid_payload);
   bench.gossip(make_block(blocks[11].root, 13));
-  EXPECT_EQ(bench.verdict_of(before + 2), GossipReason::invalid_parent);
+  EXPECT_EQ(bench.verdict_of(before + 2), GossipReason::invalid_payload);
   const VerdictId vote = bench.vote(blocks[10], 11, blocks[7].root, 0, 1);
   bench.turn();
-  EXPECT_EQ(bench.verdict_of(vote), GossipReason::invalid_vote);
+  EXPECT_EQ(bench.verdict_of(vote), GossipReason::invalid_payload);
+  // Who follows optimistically sends them in good faith (bellatrix p2p-interface).
+  EXPECT_TRUE(bench.said<ReportPeer>().empty());
 }
 
 TEST(ForkChoice, OptimisticJustifiedBlockThatIsInvalidStopsTheClient) {

@@ -10,8 +10,6 @@ namespace {
 constexpr uint32_t kPeers = 6;
 constexpr size_t kMostBlocks = 400;
 constexpr size_t kMostBeaconBlocks = 64;  // the model walks them all for each block of them
-constexpr uint32_t kValidators = 4;
-constexpr uint64_t kSlotsPerEpoch = 4;
 
 }  // namespace
 
@@ -26,6 +24,9 @@ Injection::Tally& Injection::Tally::operator+=(const Tally& more) {
   votes += more.votes;
   applied += more.applied;
   finalized += more.finalized;
+  payloads += more.payloads;
+  invalidated += more.invalidated;
+  justified_invalid += more.justified_invalid;
   return *this;
 }
 
@@ -59,22 +60,10 @@ ChainConfig Injection::config() const {
 
 Injection::Injection(Bytes steps, Policy policy)
     : policy_(policy), book_(kValidators, kSlotsPerEpoch), steps_(steps), rng_(steps.size()) {
-  made_.push_back({anchor_, true});
+  made_.push_back({anchor_, true, Execution::none});
   by_root_[anchor_.root] = 0;
   BL_CHECK(store_.open(anchor_));
-  chain_.emplace(config(), nullptr, make_policy());
-}
-
-std::unique_ptr<ForkChoice> Injection::make_policy() {
-  if (policy_ == Policy::highest_slot) return nullptr;
-  BeaconConfig beacon;
-  beacon.slot_duration = config().slot_duration;
-  beacon.slots_per_epoch = kSlotsPerEpoch;
-  beacon.max_validators = kValidators;
-  auto made = std::make_unique<WitnessedBeacon>(
-      beacon, BeaconForkChoice::Anchor{anchor_.root, 0, 0, Execution::none, {}});
-  witness_ = made.get();
-  return made;
+  chain_.emplace(config(), nullptr, make_policy(nullptr));
 }
 
 uint8_t Injection::byte() { return at_ < steps_.size() ? steps_[at_++] : uint8_t{0}; }
@@ -106,8 +95,14 @@ const BlockInfo& Injection::make(bool valid) {
   } else {
     block = make_block(parent.block.root, slot, salt_, 60 + salt_ % 5 * 100);
   }
+  Execution execution = Execution::none;
+  if (beacon) {
+    const uint8_t kind = byte() % 4;
+    const bool before_payloads = parent.execution == Execution::none && kind == 0;
+    if (!before_payloads) execution = kind == 1 ? Execution::valid : Execution::optimistic;
+  }
   by_root_[block.root] = made_.size();
-  made_.push_back({block, valid && parent.valid});
+  made_.push_back({block, valid && parent.valid, execution});
   return made_.back().block;
 }
 
@@ -154,7 +149,7 @@ BlockInfo Injection::best() const {
   for (const Made& made : made_) {
     const bool higher =
         std::pair(made.block.slot, made.block.root) > std::pair(best->block.slot, best->block.root);
-    if (!made.valid || !higher) continue;
+    if (!made.valid || !higher || is_condemned(made.block.root)) continue;
     // Beside what is final nothing is imported.
     const bool final_here = policy_ == Policy::highest_slot || builds_on_final(made.block.root);
     if (final_here) best = &made;
@@ -165,8 +160,9 @@ BlockInfo Injection::best() const {
 // ---- Steps
 
 void Injection::step(uint8_t what) {
-  if (policy_ == Policy::beacon && what % 4 == 0) return step_of_votes(what / 4);
-  const uint8_t kind = what % 32;
+  const bool beacon = policy_ == Policy::beacon;
+  if (beacon && what % 4 == 0) return step_of_votes(what / 4);
+  const uint8_t kind = (beacon ? what / 4 : what) % 32;
   if (kind < 12) return step_of_peers(kind);
   if (kind < 22) return step_of_requests(kind);
   step_of_clocks(kind);
@@ -315,7 +311,7 @@ void Injection::step_of_clocks(uint8_t what) {
     case 29:
       return acknowledge();
     case 30:
-      if (policy_ == Policy::highest_slot && byte() % 4 == 0) return crash();
+      if (byte() % (policy_ == Policy::highest_slot ? 4 : 12) == 0) return crash();
       return turn();
     default:
       return turn();
@@ -349,7 +345,9 @@ void Injection::turn() {
 void Injection::check_head() {
   if (witness_ != nullptr) {
     BL_CHECK(chain_->head().root == witness_->spec_head());
-    for (const auto& [slot, root] : imported_) BL_CHECK(witness_->spec_has(root));
+    for (const auto& [slot, root] : imported_) {
+      BL_CHECK(witness_->spec_has(root) || history_.contains(root));
+    }
     return;
   }
   // The highest slot, and of these the larger root.
@@ -386,6 +384,8 @@ void Injection::carry_out(const Command& command) {
   } else if (const auto* vote = std::get_if<VerifyVote>(&command)) {
     BL_CHECK(verifying_.size() < chain_->limits().votes_in_verification);
     BL_CHECK(verifying_.emplace(vote->id, vote->vote).second);
+  } else if (std::get_if<JustifiedInvalid>(&command) != nullptr) {
+    ++tally_.justified_invalid;
   } else if (std::get_if<FinalizedChanged>(&command) != nullptr) {
     ++tally_.finalized;
   } else if (const auto* cancel = std::get_if<CancelRequest>(&command)) {
@@ -400,6 +400,7 @@ void Injection::carry_out(const Command& command) {
     // Only what is valid, once, and after its parent.
     const auto made = by_root_.find(imported->root);
     BL_CHECK(made == by_root_.end() || made_[made->second].valid);
+    BL_CHECK(!is_condemned(imported->root));
     const auto parent = by_root_.find(imported->parent_root);
     BL_CHECK(parent != by_root_.end());
     const std::pair<Slot, Root> before{made_[parent->second].block.slot, imported->parent_root};
@@ -467,44 +468,6 @@ void Injection::check_roots() {
     // (What came and found no room flies until its answer ends.)
     BL_CHECK(flies ? owed.contains({wanted.request, root}) : !in_flight.contains(root));
   }
-}
-
-// ---- The store
-
-void Injection::acknowledge() {
-  if (written_.empty()) return;
-  BL_CHECK(store_.sync());
-  for (const Persist& persist : written_) {
-    for (const StoredBlock& stored : persist.blocks) acknowledged_.insert(stored.block.root);
-    for (const Root& root : persist.erased) acknowledged_.erase(root);
-  }
-  const PersistId last = written_.back().id;
-  written_.clear();
-  give(Persisted{last});
-}
-
-void Injection::crash() {
-  ++tally_.crashes;
-  store_.crash(rng_);
-  auto found = store_.open(made_.front().block);
-  BL_CHECK(found && found->unconnected == 0);
-  ChainConfig restarted = config();
-  restarted.anchor = anchor_ = found->anchor.block;
-  chain_.emplace(std::move(restarted));
-  imported_.clear();
-  for (const StoredBlock& stored : found->blocks) {
-    imported_.emplace(stored.block.slot, stored.block.root);
-  }
-  BL_CHECK(chain_->restore(now_, std::move(*found)));
-  for (const Root& root : acknowledged_) BL_CHECK(chain_->tree().contains(root));
-  acknowledged_.clear();
-  for (const auto& [slot, root] : imported_) acknowledged_.insert(root);
-  written_.clear();
-  open_.clear();
-  imports_.clear();
-  owed_.clear();
-  serves_.clear();
-  for (const PeerHandle& peer : up_) give(PeerUp{peer});
 }
 
 // ---- The end

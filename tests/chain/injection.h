@@ -28,6 +28,7 @@ class Injection {
   struct Tally {
     uint64_t imported = 0, requests = 0, chunks = 0, verdicts = 0, crashes = 0, reorgs = 0;
     uint64_t sidecars = 0, votes = 0, applied = 0, finalized = 0;
+    uint64_t payloads = 0, invalidated = 0, justified_invalid = 0;
     Tally& operator+=(const Tally& more);
   };
   const Tally& tally() const { return tally_; }
@@ -44,7 +45,8 @@ class Injection {
   };
   struct Made {
     BlockInfo block;
-    bool valid = true;  // it and all its ancestors
+    bool valid = true;                      // it and all its ancestors
+    Execution execution = Execution::none;  // when it is imported
   };
 
   uint8_t byte();
@@ -60,13 +62,16 @@ class Injection {
   void check();
   void check_roots();
   void check_head();
-  void crash();
-  void acknowledge();
   void explain(const BlockInfo& goal) const;
   void pass(Duration duration);
   void heal();
   bool serve_all();
   bool verify_all();
+
+  // injection_restart.cc: the store, and what outlives it.
+  std::unique_ptr<ForkChoice> make_policy(const Recovered* found);
+  void crash();
+  void acknowledge();
 
   // injection_votes.cc.
   bool send_sidecar(RequestId id, Open& open);
@@ -76,6 +81,8 @@ class Injection {
   void gossip_vote(Vote vote);
   void answer_vote(VoteId id, Verdict verdict);
   void give_balances();
+  void step_of_payloads();
+  bool is_condemned(Root root) const;
 
   const BlockInfo& make(bool valid);
   BlockInfo forged(const BlockInfo& block) const;
@@ -86,7 +93,9 @@ class Injection {
   BlockInfo best() const;
   bool builds_on_final(const Root& root) const;
   ChainConfig config() const;
-  std::unique_ptr<ForkChoice> make_policy();
+
+  static constexpr uint32_t kValidators = 4;
+  static constexpr uint64_t kSlotsPerEpoch = 4;
 
   const Policy policy_;
   BlockBook book_;
@@ -104,6 +113,8 @@ class Injection {
   std::map<Root, size_t> by_root_;
   std::set<std::pair<Slot, Root>> imported_;
   std::set<Root> acknowledged_;
+  std::set<Root> history_;    // below where the policy began
+  std::set<Root> condemned_;  // for their payload or an ancestor's
   std::map<uint32_t, uint32_t> generations_;
   std::set<PeerHandle> up_;
   std::map<RequestId, Open> open_;

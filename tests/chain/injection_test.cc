@@ -20,9 +20,11 @@ Injection::Tally run_seeds(Injection::Policy policy, uint64_t few, uint64_t many
   });
   std::printf(
       "%lu seeds: %lu imports, %lu requests, %lu chunks, %lu sidecars, %lu verdicts, %lu "
-      "votes (%lu applied), %lu times final, %lu crashes, %lu reorgs\n",
+      "votes (%lu applied), %lu times final, %lu crashes, %lu reorgs, %lu payloads (%lu blocks "
+      "invalidated, %lu times the justified one)\n",
       seeds.count, all.imported, all.requests, all.chunks, all.sidecars, all.verdicts, all.votes,
-      all.applied, all.finalized, all.crashes, all.reorgs);
+      all.applied, all.finalized, all.crashes, all.reorgs, all.payloads, all.invalidated,
+      all.justified_invalid);
   if (seeds.one || seeds.count < few) return {};
   return all;
 }
@@ -40,14 +42,17 @@ TEST(ChainInjection, InvariantsHoldAfterEveryEventAndTheHeadIsReached) {
 }
 
 TEST(ChainInjection, BeaconsHeadIsTheSpecificationsAfterEveryEventWithVotes) {
-  const Injection::Tally all = run_seeds(Injection::Policy::beacon, 100, 5000);
+  const Injection::Tally all = run_seeds(Injection::Policy::beacon, 400, 10'000);
   if (all.imported == 0) return;
   EXPECT_GT(all.imported, 1'000u);
   EXPECT_GT(all.votes, 1'000u);
   EXPECT_GT(all.applied, 500u);
-  EXPECT_GT(all.finalized, 50u);
+  EXPECT_GT(all.finalized, 40u);
   EXPECT_GT(all.reorgs, 50u);
   EXPECT_GT(all.sidecars, 100u);
+  EXPECT_GT(all.crashes, 100u);
+  EXPECT_GT(all.payloads, 500u);
+  EXPECT_GT(all.invalidated, 100u);
 }
 
 }  // namespace

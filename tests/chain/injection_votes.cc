@@ -23,6 +23,9 @@ ImportVerdict Injection::verdict_of(ImportId id, const BlockInfo& block) const {
     return verdict;
   }
   verdict.post = entry->post;
+  const Execution execution = made_[made->second].execution;
+  verdict.post.execution = is_condemned(block.root) ? Execution::invalid : execution;
+  if (execution != Execution::none) verdict.post.payload_hash = block.root;
   for (const auto& vote : entry->votes) verdict.votes.push_back(*vote);
   return verdict;
 }
@@ -104,7 +107,10 @@ void Injection::give_balances() {
 void Injection::step_of_votes(uint8_t what) {
   const BlockInfo block = any_block();
   const ValidatorIndex validator = byte() % 4;
-  switch (what % 16) {
+  switch (what % 18) {
+    case 16:
+    case 17:
+      return step_of_payloads();
     case 0:
     case 1:
     case 2:
@@ -164,6 +170,52 @@ void Injection::step_of_votes(uint8_t what) {
     default:
       return turn();
   }
+}
+
+// ---- Payloads
+
+// The engine speaks; now and then it contradicts itself.
+void Injection::step_of_payloads() {
+  ++tally_.payloads;
+  turn();
+  PayloadVerdict verdict{any_block().root, Execution::valid, {}};
+  const uint8_t mood = byte();
+  if (!imported_.empty() && mood % 16 != 15) {  // mostly of what it was told
+    const auto recent = std::min<size_t>(imported_.size(), 6);
+    verdict.root = std::next(imported_.rbegin(), byte() % static_cast<int>(recent))->second;
+  }
+  if (mood % 2 == 0) verdict.execution = Execution::invalid;
+  switch (mood / 2 % 4) {
+    case 1:
+      verdict.latest_valid = Hash256{};
+      break;
+    case 2:
+      verdict.latest_valid = any_block().root;
+      break;
+    case 3: {  // an ancestor's
+      const std::vector<Root> chain = chain_of(verdict.root);
+      if (!chain.empty()) verdict.latest_valid = chain[chain.size() - 1 - byte() % chain.size()];
+      break;
+    }
+    default:
+      break;
+  }
+  give(verdict);
+  for (const Root& root : witness_->take_invalidated()) {
+    ++tally_.invalidated;
+    condemned_.insert(root);
+    imported_.erase({made_[by_root_.at(root)].block.slot, root});
+  }
+  turn();
+}
+
+bool Injection::is_condemned(Root root) const {
+  for (auto it = by_root_.find(root); it != by_root_.end(); it = by_root_.find(root)) {
+    if (condemned_.contains(root)) return true;
+    if (it->second == 0) return false;
+    root = made_[it->second].block.parent_root;
+  }
+  return false;
 }
 
 bool Injection::verify_all() {

@@ -1,6 +1,7 @@
 #include "tests/chain/witnessed_beacon.h"
 
 #include "base/check.h"
+#include "chain/record.h"
 
 namespace beamline::chain::testing {
 
@@ -17,8 +18,14 @@ WitnessedBeacon::WitnessedBeacon(const BeaconConfig& config, const BeaconForkCho
     : config_(config),
       policy_(config, anchor),
       oracle_(config.slots_per_epoch, anchor_block(anchor)) {
+  // An epoch that began with empty slots.
+  const Checkpoint own{anchor.epoch, anchor.root};
+  oracle_.justified_checkpoint = oracle_.finalized_checkpoint = own;
+  oracle_.unrealized_justified_checkpoint = oracle_.unrealized_finalized_checkpoint = own;
+  oracle_.unrealized_justifications[anchor.root] = own;
   oracle_.slot_ms = static_cast<uint64_t>(config.slot_duration.ns / 1'000'000);
   oracle_.attestation_due_bps = config.attestation_due_bps;
+  oracle_.time_ms = anchor.slot * oracle_.slot_ms;
 }
 
 void WitnessedBeacon::on_tick(WallTime wall) {
@@ -81,6 +88,72 @@ Status WitnessedBeacon::on_justified_balances(const Checkpoint& justified,
   oracle_.total_active_balance = total_active;
   stale_ = true;
   return taken;
+}
+
+Status WitnessedBeacon::on_payload(const Root& root, Execution execution,
+                                   const std::optional<Hash256>& latest_valid,
+                                   std::vector<Root>& removed) {
+  const bool known = policy_.contains(root);
+  std::set<Root> before;
+  for (const auto& [there, block] : oracle_.blocks) {
+    if (policy_.contains(there)) before.insert(there);
+  }
+  const size_t others = removed.size();
+  const Status told = policy_.on_payload(root, execution, latest_valid, removed);
+  if (!known) {
+    BL_CHECK(!told && told.error().code == Code::not_found);
+    return told;
+  }
+  stale_ = true;
+  if (execution == Execution::valid) {
+    oracle_.make_valid(root);
+  } else {
+    BL_CHECK(told.has_value() == oracle_.invalidate(root, latest_valid));
+  }
+  // The same blocks are left, and the same are gone.
+  const std::set<Root> gone(removed.begin() + static_cast<std::ptrdiff_t>(others), removed.end());
+  BL_CHECK(gone.size() == removed.size() - others);
+  for (const Root& there : before) {
+    BL_CHECK(gone.contains(there) == !oracle_.blocks.contains(there));
+    BL_CHECK(gone.contains(there) == !policy_.contains(there));
+    if (gone.contains(there)) continue;
+    BL_CHECK(policy_.execution(there) == oracle_.blocks.at(there).post.execution);
+  }
+  invalidated_.insert(invalidated_.end(), gone.begin(), gone.end());
+  return told;
+}
+
+void WitnessedBeacon::restore(const Checkpoint& justified, const Checkpoint& finalized,
+                              std::span<const PolicyRecord> records) {
+  policy_.restore(justified, finalized, records);
+  const auto fits = [&](const Checkpoint& checkpoint) {
+    return checkpoint.number <= oracle_.get_current_store_epoch() &&
+           oracle_.blocks.contains(checkpoint.root);
+  };
+  if (fits(justified) && justified.number >= oracle_.justified_checkpoint.number) {
+    oracle_.justified_checkpoint = justified;
+  }
+  if (fits(finalized)) oracle_.update_checkpoints({}, finalized);
+  for (const PolicyRecord& record : records) {
+    RecordReader in(record.bytes);
+    const Root root = in.root();
+    const uint64_t epoch = in.u64();
+    BL_CHECK(in.end());
+    if (epoch == UINT64_MAX) {
+      oracle_.equivocating_indices.insert(record.key);
+    } else {
+      oracle_.latest_messages[record.key] = {epoch, root};
+    }
+  }
+  stale_ = true;
+  BL_CHECK(policy_.justified() == oracle_.justified_checkpoint);
+  BL_CHECK(policy_.finalized() == oracle_.finalized_checkpoint);
+}
+
+void WitnessedBeacon::prune(std::vector<Root>& removed) {
+  const size_t others = removed.size();
+  policy_.prune(removed);
+  oracle_.forgotten.insert(removed.begin() + static_cast<std::ptrdiff_t>(others), removed.end());
 }
 
 const Root& WitnessedBeacon::spec_head() {

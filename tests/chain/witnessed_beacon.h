@@ -19,12 +19,18 @@ class WitnessedBeacon final : public ForkChoice {
   void on_equivocation(std::span<const ValidatorIndex> validators) override;
   Status on_justified_balances(const Checkpoint& justified, std::span<const uint64_t> balances,
                                uint64_t total_active) override;
+  Status on_payload(const Root& root, Execution execution,
+                    const std::optional<Hash256>& latest_valid,
+                    std::vector<Root>& removed) override;
+  // A restart: the specification's store with the same blocks, checkpoints and latest messages.
+  void restore(const Checkpoint& justified, const Checkpoint& finalized,
+               std::span<const PolicyRecord> records) override;
   Head head() override;
   Checkpoint justified() const override { return policy_.justified(); }
   Checkpoint finalized() const override { return policy_.finalized(); }
   Execution execution(const Root& root) const override { return policy_.execution(root); }
   bool contains(const Root& root) const override { return policy_.contains(root); }
-  void prune(std::vector<Root>& removed) override { policy_.prune(removed); }
+  void prune(std::vector<Root>& removed) override;
   Slot floor() const override { return policy_.floor(); }
   bool may_forget(Slot slot) const override { return policy_.may_forget(slot); }
   void keep_records() override { policy_.keep_records(); }
@@ -33,6 +39,8 @@ class WitnessedBeacon final : public ForkChoice {
   // Of the specification, as of what was told last.
   const Root& spec_head();
   bool spec_has(const Root& root) const { return oracle_.blocks.contains(root); }
+  // Whose payload, or an ancestor's, was found invalid; since the last call.
+  std::vector<Root> take_invalidated() { return std::exchange(invalidated_, {}); }
   uint64_t votes() const { return votes_; }
 
  private:
@@ -44,6 +52,7 @@ class WitnessedBeacon final : public ForkChoice {
   Root spec_head_;
   bool stale_ = true;
   uint64_t votes_ = 0;
+  std::vector<Root> invalidated_;
 };
 
 }  // namespace beamline::chain::testing

@@ -328,11 +328,12 @@ TEST(AbiForkChoice, APayloadVerdictInvalidatesABranchAndTheHeadMoves) {
   const bl_command said = host.last(BL_COMMAND_HEAD_CHANGED).command;
   EXPECT_TRUE(same(said.parent_root, name('D')));
   EXPECT_EQ(said.result, 1);
-  // What builds on it is invalid, and whoever sends it pays.
+  // What builds on it is ignored, and whoever sends it pays nothing: it may follow optimistically.
+  const size_t before = host.count(BL_COMMAND_GOSSIP_VERDICT);
   ASSERT_EQ(host.gossip(900, name('F'), name('D'), 14), BL_OK);
-  ASSERT_TRUE(host.until_said(BL_COMMAND_REPORT_PEER, 1));
-  EXPECT_EQ(host.last(BL_COMMAND_GOSSIP_VERDICT).command.result, BL_GOSSIP_REJECT);
-  EXPECT_EQ(host.last(BL_COMMAND_GOSSIP_VERDICT).reason, "invalid_parent");
+  ASSERT_TRUE(host.until_said(BL_COMMAND_GOSSIP_VERDICT, before + 1));
+  EXPECT_EQ(host.last(BL_COMMAND_GOSSIP_VERDICT).command.result, BL_GOSSIP_IGNORE);
+  EXPECT_EQ(host.last(BL_COMMAND_GOSSIP_VERDICT).reason, "invalid_payload");
 }
 
 TEST(AbiForkChoice, APayloadVerdictsLatestValidHashTellsHowMuchOfTheBranchGoes) {
