@@ -21,6 +21,8 @@ Injection::Tally& Injection::Tally::operator+=(const Tally& more) {
   crashes += more.crashes;
   reorgs += more.reorgs;
   sidecars += more.sidecars;
+  wrong_data += more.wrong_data;
+  data_verdicts += more.data_verdicts;
   votes += more.votes;
   applied += more.applied;
   finalized += more.finalized;
@@ -50,6 +52,7 @@ ChainConfig Injection::config() const {
   config.limits.commands = 1024;
   config.limits.data_per_block = 8;
   config.limits.data_per_request = 6;
+  config.limits.data_in_verification = 5;
   config.limits.votes_waiting = 16;
   config.limits.votes_pending = 16;
   config.limits.votes_pending_slots = 12;
@@ -60,7 +63,7 @@ ChainConfig Injection::config() const {
 
 Injection::Injection(Bytes steps, Policy policy)
     : policy_(policy), book_(kValidators, kSlotsPerEpoch), steps_(steps), rng_(steps.size()) {
-  made_.push_back({anchor_, true, Execution::none});
+  made_.push_back({anchor_, true, Execution::none, 0});
   by_root_[anchor_.root] = 0;
   BL_CHECK(store_.open(anchor_));
   chain_.emplace(config(), nullptr, make_policy(nullptr));
@@ -101,8 +104,10 @@ const BlockInfo& Injection::make(bool valid) {
     const bool before_payloads = parent.execution == Execution::none && kind == 0;
     if (!before_payloads) execution = kind == 1 ? Execution::valid : Execution::optimistic;
   }
+  // Most have no data.
+  const auto blobs = static_cast<uint8_t>(std::max(byte() % 8, 4) - 4);
   by_root_[block.root] = made_.size();
-  made_.push_back({block, valid && parent.valid, execution});
+  made_.push_back({block, valid && parent.valid, execution, blobs});
   return made_.back().block;
 }
 
@@ -124,6 +129,18 @@ const BlockInfo& Injection::any_block() {
 PeerHandle Injection::any_peer() {
   const uint32_t index = byte() % kPeers;
   return {index, generations_[index]};
+}
+
+PeerHandle Injection::any_liar() {
+  const PeerHandle peer = any_peer();
+  return is_honest(peer) ? PeerHandle{1, generations_[1]} : peer;
+}
+
+// Would an honest peer send it?
+bool Injection::may_vouch(const BlockInfo& block) const {
+  const auto it = by_root_.find(block.root);
+  if (it == by_root_.end() || !made_[it->second].valid) return false;
+  return policy_ == Policy::highest_slot || builds_on_final(block.root);
 }
 
 Injection::Open* Injection::any_request(RequestId& id) {
@@ -170,7 +187,8 @@ void Injection::step(uint8_t what) {
 
 void Injection::step_of_peers(uint8_t what) {
   const auto gossip = [&](BlockInfo block) {
-    const PeerHandle from = any_peer();
+    PeerHandle from = any_peer();
+    if (is_honest(from) && !may_vouch(block)) from = any_liar();
     owed_.insert(next_verdict_);
     give(GossipBlock{from, next_verdict_++, std::move(block)});
   };
@@ -187,7 +205,8 @@ void Injection::step_of_peers(uint8_t what) {
     case 5:
       return gossip(any_block());
     case 6:
-      return gossip(forged(any_block()));
+      owed_.insert(next_verdict_);
+      return give(GossipBlock{any_liar(), next_verdict_++, forged(any_block())});
     case 7:  // builds on nothing
       ++salt_;
       return gossip(make_block(root_of(1000 + salt_), 1 + byte() % 60, salt_));
@@ -215,7 +234,7 @@ void Injection::step_of_peers(uint8_t what) {
       PeerStatus status;
       status.peer = any_peer();
       const BlockInfo block = any_block();
-      const bool lies = byte() % 4 == 0;
+      const bool lies = byte() % 4 == 0 && !is_honest(status.peer);
       status.head_root = lies ? root_of(++salt_ + 5000) : block.root;
       status.head_slot = lies ? byte() * 7u : block.slot;
       return give(std::move(status));
@@ -238,12 +257,15 @@ void Injection::step_of_requests(uint8_t what) {
       const Root root = open->roots[open->next++];
       const auto it = by_root_.find(root);
       if (it == by_root_.end() || it->second == 0) return;
+      if (is_honest(peer) && !made_[it->second].valid) return;
       ++tally_.chunks;
       return give(ChunkReceived{peer, id, made_[it->second].block});
     }
     case 16:
+      if (is_honest(peer)) return turn();
       return give(ChunkReceived{peer, id, any_block()});
     case 17: {
+      if (is_honest(peer)) return turn();
       if (!open->data.empty()) {  // one that nobody asked for
         const auto [root, index] = open->data[byte() % open->data.size()];
         return give(SidecarReceived{peer, id, root, index + byte() % 8, anchor_.signed_bytes});
@@ -257,7 +279,8 @@ void Injection::step_of_requests(uint8_t what) {
       constexpr Fault kFaults[] = {Fault::peer, Fault::network, Fault::local};
       constexpr Code kCodes[] = {Code::reset, Code::remote_error, Code::rate_limited,
                                  Code::truncated, Code::full};
-      const Error error{"injected", 0, kCodes[byte() % 5], kFaults[byte() % 3]};
+      Error error{"injected", 0, kCodes[byte() % 5], kFaults[byte() % 3]};
+      if (is_honest(peer)) error = {"injected", 0, Code::reset, Fault::network};
       open_.erase(id);
       return give(RequestFailed{peer, id, error});
     }
@@ -289,7 +312,7 @@ void Injection::step_of_clocks(uint8_t what) {
       now_.wall = now_.wall + milliseconds((int64_t{byte()} - 128) * 100);
       return give(Tick{});
     case 25: {
-      const PeerHandle peer = any_peer();
+      const PeerHandle peer = any_liar();
       serves_.emplace(peer, next_serve_);
       if (byte() % 2 == 0) return give(IncomingByRange{peer, next_serve_++, byte() % 64u, byte()});
       return give(IncomingByRoot{peer, next_serve_++, {any_block().root, root_of(salt_)}});
@@ -304,6 +327,7 @@ void Injection::step_of_clocks(uint8_t what) {
       return give(OwnBlock{make(true)});
     case 28:  // of nobody, of nothing
       give(DataAvailable{any_block().root});
+      give(DataVerdict{1'000'000u + byte(), Verdict::invalid_bytes, {}});
       give(VoteVerdict{1'000'000u + byte(), Verdict::valid, {}});
       give(ImportVerdict{1'000'000u + byte(), Verdict::valid, {}, {}, {}});
       give(ChunkReceived{{byte(), byte()}, 5'000'000, any_block()});
@@ -332,6 +356,7 @@ void Injection::turn() {
     written_.push_back(std::move(persist));
   }
   check_head();
+  check_reasons();
   // What a range should bring is in one.
   for (const auto& [root, wanted] : chain_->pending().roots()) {
     BL_CHECK(wanted.state != PendingRoot::State::by_range || chain_->range().active());
@@ -379,8 +404,10 @@ void Injection::carry_out(const Command& command) {
   } else if (const auto* data = std::get_if<RequestData>(&command)) {
     ++tally_.requests;
     open_data(*data);
-  } else if (std::get_if<ImportData>(&command) != nullptr) {
-    ++tally_.sidecars;
+  } else if (const auto* sidecar = std::get_if<ImportData>(&command)) {
+    take_data(*sidecar);
+  } else if (const auto* report = std::get_if<ReportPeer>(&command)) {
+    this->report(*report);
   } else if (const auto* vote = std::get_if<VerifyVote>(&command)) {
     BL_CHECK(verifying_.size() < chain_->limits().votes_in_verification);
     BL_CHECK(verifying_.emplace(vote->id, vote->vote).second);
@@ -473,7 +500,7 @@ void Injection::check_roots() {
 // ---- The end
 
 bool Injection::serve_all() {
-  bool any = false;
+  bool any = verify_data();
   for (const auto& [id, block] : std::exchange(imports_, {})) {
     any = true;
     give(verdict_of(id, block));
@@ -533,6 +560,7 @@ void Injection::pass(Duration duration) {
 }
 
 void Injection::heal() {
+  healing_ = true;
   for (uint32_t index = 0; index < kPeers; ++index) {
     give(PeerDown{{index, generations_[index]}});
     ++generations_[index];

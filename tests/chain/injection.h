@@ -28,6 +28,7 @@ class Injection {
   struct Tally {
     uint64_t imported = 0, requests = 0, chunks = 0, verdicts = 0, crashes = 0, reorgs = 0;
     uint64_t sidecars = 0, votes = 0, applied = 0, finalized = 0;
+    uint64_t wrong_data = 0, data_verdicts = 0;
     uint64_t payloads = 0, invalidated = 0, justified_invalid = 0;
     Tally& operator+=(const Tally& more);
   };
@@ -47,6 +48,15 @@ class Injection {
     BlockInfo block;
     bool valid = true;                      // it and all its ancestors
     Execution execution = Execution::none;  // when it is imported
+    uint8_t blobs = 0;                      // without which it is not
+  };
+
+  // A blob or column that the client verifies.
+  struct DataJob {
+    PeerHandle peer;
+    Root root;
+    uint64_t index = 0;
+    bool right = true;
   };
 
   uint8_t byte();
@@ -54,7 +64,6 @@ class Injection {
   void step_of_peers(uint8_t what);
   void step_of_requests(uint8_t what);
   void step_of_clocks(uint8_t what);
-  void step_of_workers();
   void step_of_votes(uint8_t what);
   void give(Event event);
   void turn();
@@ -73,10 +82,21 @@ class Injection {
   void crash();
   void acknowledge();
 
-  // injection_votes.cc.
+  // injection_data.cc: what the client's workers say of blocks and of their data.
+  void step_of_workers();
   bool send_sidecar(RequestId id, Open& open);
   void open_data(const RequestData& request);
-  ImportVerdict verdict_of(ImportId id, const BlockInfo& block) const;
+  void take_data(const ImportData& data);
+  void step_of_data();
+  void answer_data(DataId id, Verdict verdict);
+  bool verify_data();
+  std::vector<uint64_t> missing_of(const Root& root) const;
+  bool is_verifying(const Root& root) const;
+  ImportVerdict verdict_of(ImportId id, const BlockInfo& block);
+  void report(const ReportPeer& report);
+  void check_reasons();
+
+  // injection_votes.cc.
   BlockBook::VotePtr cast(const BlockInfo& block, ValidatorIndex validator);
   void gossip_vote(Vote vote);
   void answer_vote(VoteId id, Verdict verdict);
@@ -88,6 +108,10 @@ class Injection {
   BlockInfo forged(const BlockInfo& block) const;
   const BlockInfo& any_block();
   PeerHandle any_peer();
+  // Peer 0 is only ever slow; it pays for nothing else.
+  static bool is_honest(PeerHandle peer) { return peer.index == 0; }
+  PeerHandle any_liar();
+  bool may_vouch(const BlockInfo& block) const;
   Open* any_request(RequestId& id);
   std::vector<Root> chain_of(const Root& tip) const;
   BlockInfo best() const;
@@ -123,6 +147,11 @@ class Injection {
   std::set<std::pair<PeerHandle, ServeId>> serves_;
   VerdictId next_verdict_ = 1;
   ServeId next_serve_ = 1;
+  std::map<DataId, DataJob> data_jobs_;
+  std::map<Root, std::set<uint64_t>> have_;          // verified
+  std::map<Root, std::set<uint64_t>> said_missing_;  // by the client, and not there since
+  std::map<PeerHandle, uint64_t> due_;               // reports of invalid data
+  bool healing_ = false;
   uint64_t salt_ = 0;
   std::vector<BlockBook::VotePtr> pool_;  // for the next blocks
   std::set<std::pair<ValidatorIndex, Epoch>> voted_;

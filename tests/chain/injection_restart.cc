@@ -72,6 +72,9 @@ void Injection::crash() {
   owed_.clear();
   serves_.clear();
   verifying_.clear();
+  data_jobs_.clear();
+  have_.clear();
+  said_missing_.clear();
   for (const PeerHandle& peer : up_) give(PeerUp{peer});
 }
 

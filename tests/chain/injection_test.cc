@@ -19,12 +19,13 @@ Injection::Tally run_seeds(Injection::Policy policy, uint64_t few, uint64_t many
     all += injection.tally();
   });
   std::printf(
-      "%lu seeds: %lu imports, %lu requests, %lu chunks, %lu sidecars, %lu verdicts, %lu "
+      "%lu seeds: %lu imports, %lu requests, %lu chunks, %lu sidecars (%lu wrong, %lu verdicts), "
+      "%lu verdicts, %lu "
       "votes (%lu applied), %lu times final, %lu crashes, %lu reorgs, %lu payloads (%lu blocks "
       "invalidated, %lu times the justified one)\n",
-      seeds.count, all.imported, all.requests, all.chunks, all.sidecars, all.verdicts, all.votes,
-      all.applied, all.finalized, all.crashes, all.reorgs, all.payloads, all.invalidated,
-      all.justified_invalid);
+      seeds.count, all.imported, all.requests, all.chunks, all.sidecars, all.wrong_data,
+      all.data_verdicts, all.verdicts, all.votes, all.applied, all.finalized, all.crashes,
+      all.reorgs, all.payloads, all.invalidated, all.justified_invalid);
   if (seeds.one || seeds.count < few) return {};
   return all;
 }
@@ -38,7 +39,8 @@ TEST(ChainInjection, InvariantsHoldAfterEveryEventAndTheHeadIsReached) {
   EXPECT_GT(all.verdicts, 5'000u);
   EXPECT_GT(all.crashes, 100u);
   EXPECT_GT(all.reorgs, 50u);
-  EXPECT_GT(all.sidecars, 100u);
+  EXPECT_GT(all.sidecars, 1'000u);
+  EXPECT_GT(all.wrong_data, 50u);
 }
 
 TEST(ChainInjection, BeaconsHeadIsTheSpecificationsAfterEveryEventWithVotes) {
@@ -49,7 +51,8 @@ TEST(ChainInjection, BeaconsHeadIsTheSpecificationsAfterEveryEventWithVotes) {
   EXPECT_GT(all.applied, 500u);
   EXPECT_GT(all.finalized, 40u);
   EXPECT_GT(all.reorgs, 50u);
-  EXPECT_GT(all.sidecars, 100u);
+  EXPECT_GT(all.sidecars, 1'000u);
+  EXPECT_GT(all.wrong_data, 50u);
   EXPECT_GT(all.crashes, 100u);
   EXPECT_GT(all.payloads, 500u);
   EXPECT_GT(all.invalidated, 100u);

@@ -1,72 +1,11 @@
-// What is injected besides blocks: blobs and columns, votes and what their verification says, and
-// the client's word on balances and equivocations.
+// Votes and what their verification says, the client's word on balances and equivocations, and the
+// execution engine's on payloads.
 #include <algorithm>
 
 #include "base/check.h"
 #include "tests/chain/injection.h"
 
 namespace beamline::chain::testing {
-
-// ---- Imports and their data
-
-ImportVerdict Injection::verdict_of(ImportId id, const BlockInfo& block) const {
-  ImportVerdict verdict;
-  verdict.import = id;
-  const auto made = by_root_.find(block.root);
-  const bool known = made != by_root_.end();
-  if (known && !made_[made->second].valid) verdict.verdict = Verdict::invalid_block;
-  if (block.signed_bytes.bytes()[32] == 0) verdict.verdict = Verdict::invalid_bytes;
-  if (policy_ == Policy::highest_slot || verdict.verdict != Verdict::valid) return verdict;
-  const BlockBook::Entry* entry = book_.find(block.root);
-  if (entry == nullptr) {
-    verdict.verdict = Verdict::invalid_block;  // one that builds too early
-    return verdict;
-  }
-  verdict.post = entry->post;
-  const Execution execution = made_[made->second].execution;
-  verdict.post.execution = is_condemned(block.root) ? Execution::invalid : execution;
-  if (execution != Execution::none) verdict.post.payload_hash = block.root;
-  for (const auto& vote : entry->votes) verdict.votes.push_back(*vote);
-  return verdict;
-}
-
-// A worker is done, with any of its jobs.
-void Injection::step_of_workers() {
-  if (imports_.empty()) return turn();
-  const auto it = std::next(imports_.begin(), byte() % static_cast<int>(imports_.size()));
-  const auto [id, block] = *it;
-  imports_.erase(it);
-  ImportVerdict verdict = verdict_of(id, block);
-  const uint8_t mood = byte() % 8;
-  if (mood == 0) verdict = {id, Verdict::try_again};
-  if (mood == 1) {
-    verdict = {id, Verdict::data_missing};
-    // Now and then without a word on what, or with nonsense.
-    for (uint64_t count = byte() % 5, i = 0; i < count; ++i) {
-      verdict.missing.push_back(i * 3 + byte() % 4);
-    }
-  }
-  give(std::move(verdict));
-}
-
-void Injection::open_data(const RequestData& request) {
-  BL_CHECK(!request.wanted.empty() && up_.contains(request.peer));
-  Open open{request.peer, false, {}, 0, 0, 0, {}};
-  for (const RequestData::Wanted& wanted : request.wanted) {
-    BL_CHECK(!wanted.indices.empty() && std::ranges::is_sorted(wanted.indices));
-    BL_CHECK(chain_->cache().contains(wanted.block_root));
-    for (const uint64_t index : wanted.indices) open.data.emplace_back(wanted.block_root, index);
-  }
-  BL_CHECK(open.data.size() <= chain_->limits().data_per_request);
-  open_[request.request] = std::move(open);
-}
-
-bool Injection::send_sidecar(RequestId id, Open& open) {
-  if (open.next >= open.data.size()) return false;
-  const auto [root, index] = open.data[open.next++];
-  give(SidecarReceived{open.peer, id, root, index, SharedBytes::copy(root.view())});
-  return true;
-}
 
 // ---- Votes
 
@@ -83,7 +22,7 @@ BlockBook::VotePtr Injection::cast(const BlockInfo& block, ValidatorIndex valida
 
 void Injection::gossip_vote(Vote vote) {
   ++tally_.votes;
-  const PeerHandle from = any_peer();
+  const PeerHandle from = any_liar();
   owed_.insert(next_verdict_);
   give(GossipVote{from, next_verdict_++, std::move(vote)});
 }
