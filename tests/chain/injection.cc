@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "chain/lean/config.h"
+#include "chain/lean/slot_clock.h"
 
 namespace beamline::chain::testing {
 namespace {
@@ -26,6 +28,7 @@ Injection::Tally& Injection::Tally::operator+=(const Tally& more) {
   votes += more.votes;
   applied += more.applied;
   finalized += more.finalized;
+  went_back += more.went_back;
   payloads += more.payloads;
   invalidated += more.invalidated;
   justified_invalid += more.justified_invalid;
@@ -34,6 +37,8 @@ Injection::Tally& Injection::Tally::operator+=(const Tally& more) {
 
 ChainConfig Injection::config() const {
   ChainConfig config = make_config();
+  config.anchor = made_.front().block;
+  if (policy_ == Policy::lean) config.slot_duration = lean::kSlot;
   config.import = ChainConfig::Import::ask;
   config.persist = true;
   // Small, so that every limit is met.
@@ -62,7 +67,11 @@ ChainConfig Injection::config() const {
 }
 
 Injection::Injection(Bytes steps, Policy policy)
-    : policy_(policy), book_(kValidators, kSlotsPerEpoch), steps_(steps), rng_(steps.size()) {
+    : policy_(policy),
+      book_(kValidators, kSlotsPerEpoch),
+      steps_(steps),
+      rng_(steps.size()),
+      anchor_(policy == Policy::lean ? lean_genesis() : make_genesis()) {
   made_.push_back({anchor_, true, Execution::none, 0});
   by_root_[anchor_.root] = 0;
   BL_CHECK(store_.open(anchor_));
@@ -82,6 +91,7 @@ void Injection::run() {
 // ---- The world
 
 const BlockInfo& Injection::make(bool valid) {
+  if (policy_ == Policy::lean) return make_lean(valid);
   const bool beacon = policy_ == Policy::beacon;
   if (made_.size() >= (beacon ? kMostBeaconBlocks : kMostBlocks)) return any_block();
   // Mostly on one of the newest.
@@ -108,6 +118,20 @@ const BlockInfo& Injection::make(bool valid) {
   const auto blobs = static_cast<uint8_t>(std::max(byte() % 8, 4) - 4);
   by_root_[block.root] = made_.size();
   made_.push_back({block, valid && parent.valid, execution, blobs});
+  return made_.back().block;
+}
+
+// Of the forest; an invalid one need only build on it.
+const BlockInfo& Injection::make_lean(bool valid) {
+  const Made& parent = made_[made_.size() - 1 - byte() % std::min<size_t>(made_.size(), 8)];
+  if (!valid && made_.size() >= kMostBlocks) return any_block();
+  const bool in_forest = valid;
+  BlockInfo block =
+      in_forest ? next_lean_block() : make_block(parent.block.root, parent.block.slot + 1, ++salt_);
+  if (by_root_.contains(block.root)) return made_[by_root_[block.root]].block;
+  const auto blobs = static_cast<uint8_t>(std::max(byte() % 8, 4) - 4);
+  by_root_[block.root] = made_.size();
+  made_.push_back({std::move(block), valid, Execution::none, blobs});
   return made_.back().block;
 }
 
@@ -140,7 +164,7 @@ PeerHandle Injection::any_liar() {
 bool Injection::may_vouch(const BlockInfo& block) const {
   const auto it = by_root_.find(block.root);
   if (it == by_root_.end() || !made_[it->second].valid) return false;
-  return policy_ == Policy::highest_slot || builds_on_final(block.root);
+  return builds_on_final(block.root);
 }
 
 Injection::Open* Injection::any_request(RequestId& id) {
@@ -168,8 +192,7 @@ BlockInfo Injection::best() const {
         std::pair(made.block.slot, made.block.root) > std::pair(best->block.slot, best->block.root);
     if (!made.valid || !higher || is_condemned(made.block.root)) continue;
     // Beside what is final nothing is imported.
-    const bool final_here = policy_ == Policy::highest_slot || builds_on_final(made.block.root);
-    if (final_here) best = &made;
+    if (builds_on_final(made.block.root)) best = &made;
   }
   return best->block;
 }
@@ -177,9 +200,11 @@ BlockInfo Injection::best() const {
 // ---- Steps
 
 void Injection::step(uint8_t what) {
-  const bool beacon = policy_ == Policy::beacon;
-  if (beacon && what % 4 == 0) return step_of_votes(what / 4);
-  const uint8_t kind = (beacon ? what / 4 : what) % 32;
+  const bool votes = policy_ != Policy::highest_slot;
+  if (votes && what % 4 == 0) {
+    return policy_ == Policy::lean ? step_of_lean_votes(what / 4) : step_of_votes(what / 4);
+  }
+  const uint8_t kind = (votes ? what / 4 : what) % 32;
   if (kind < 12) return step_of_peers(kind);
   if (kind < 22) return step_of_requests(kind);
   step_of_clocks(kind);
@@ -298,7 +323,7 @@ void Injection::step_of_clocks(uint8_t what) {
     case 22:
       return step_of_workers();
     case 23: {  // time passes, up to the next deadline or beyond
-      Duration passes = milliseconds(byte() * 40);
+      Duration passes = config().slot_duration * byte() / 25;
       const MonoTime next = chain_->poll_timeout();
       if (byte() % 2 == 0 && next != MonoTime::never()) {
         passes = std::max(next - now_.mono, Duration{});
@@ -335,6 +360,7 @@ void Injection::step_of_clocks(uint8_t what) {
     case 29:
       return acknowledge();
     case 30:
+      if (policy_ == Policy::lean) return turn();
       if (byte() % (policy_ == Policy::highest_slot ? 4 : 12) == 0) return crash();
       return turn();
     default:
@@ -413,8 +439,10 @@ void Injection::carry_out(const Command& command) {
     BL_CHECK(verifying_.emplace(vote->id, vote->vote).second);
   } else if (std::get_if<JustifiedInvalid>(&command) != nullptr) {
     ++tally_.justified_invalid;
-  } else if (std::get_if<FinalizedChanged>(&command) != nullptr) {
+  } else if (const auto* final_one = std::get_if<FinalizedChanged>(&command)) {
     ++tally_.finalized;
+    tally_.went_back += final_one->checkpoint.number < final_number_;
+    final_number_ = final_one->checkpoint.number;
   } else if (const auto* cancel = std::get_if<CancelRequest>(&command)) {
     open_.erase(cancel->request);
   } else if (const auto* verdict = std::get_if<GossipVerdict>(&command)) {
@@ -570,7 +598,7 @@ void Injection::heal() {
   serves_.clear();
   BlockInfo goal = best();
   const int64_t slots = static_cast<int64_t>(goal.slot) + 20;
-  now_.wall = std::max(now_.wall, WallTime::from_unix(slots));
+  now_.wall = std::max(now_.wall, WallTime{} + config().slot_duration * slots);
   turn();
   for (uint32_t index = 0; index < 3; ++index) {
     up_.insert({index, generations_[index]});

@@ -1,7 +1,7 @@
 // Event injection: bytes become what peers, the client's workers, the store and the clocks do to
 // one whole chain, in any order. Beside it stands a model as simple as can be: the blocks that are,
-// those that were imported, and a brute-force head: the highest slot, or with beacon's policy the
-// specification's own get_head. What does not hold is a failed check.
+// those that were imported, and a brute-force head: the highest slot, or with beacon's or lean's
+// policy the specification's own get_head. What does not hold is a failed check.
 #pragma once
 
 #include <map>
@@ -19,7 +19,8 @@ namespace beamline::chain::testing {
 
 class Injection {
  public:
-  enum class Policy : uint8_t { highest_slot, beacon };
+  enum class Policy : uint8_t { highest_slot, beacon, lean };
+  static constexpr uint8_t kPolicies = 3;
 
   explicit Injection(Bytes steps, Policy policy = Policy::highest_slot);
   // Takes all steps, then heals the network and waits until the head is reached.
@@ -29,6 +30,7 @@ class Injection {
     uint64_t imported = 0, requests = 0, chunks = 0, verdicts = 0, crashes = 0, reorgs = 0;
     uint64_t sidecars = 0, votes = 0, applied = 0, finalized = 0;
     uint64_t wrong_data = 0, data_verdicts = 0;
+    uint64_t went_back = 0;  // what was final
     uint64_t payloads = 0, invalidated = 0, justified_invalid = 0;
     Tally& operator+=(const Tally& more);
   };
@@ -104,7 +106,20 @@ class Injection {
   void step_of_payloads();
   bool is_condemned(Root root) const;
 
+  // injection_lean.cc.
+  static BlockInfo lean_genesis();
+  static BlockInfo lean_block(const Root& root);
+  BlockInfo next_lean_block();
+  std::unique_ptr<Witness> make_lean_policy() const;
+  void add_lean_state(ImportVerdict& verdict, const Root& root) const;
+  bool builds_on_kept(Root root) const;
+  Vote lean_vote(const Root& head);
+  void spoil(Vote& vote);
+  void step_of_lean_votes(uint8_t what);
+  bool is_forged(const Vote& vote) const;
+
   const BlockInfo& make(bool valid);
+  const BlockInfo& make_lean(bool valid);
   BlockInfo forged(const BlockInfo& block) const;
   const BlockInfo& any_block();
   PeerHandle any_peer();
@@ -123,7 +138,8 @@ class Injection {
 
   const Policy policy_;
   BlockBook book_;
-  WitnessedBeacon* witness_ = nullptr;  // the chain's policy, if it is beacon's
+  Witness* witness_ = nullptr;  // the chain's policy, if it is beacon's or lean's
+  uint64_t final_number_ = 0;
   Bytes steps_;
   size_t at_ = 0;
   Rng rng_;
@@ -131,7 +147,7 @@ class Injection {
   SimStore store_;
   std::optional<Chain> chain_;
   std::vector<Persist> written_;  // and not synced
-  BlockInfo anchor_ = make_genesis();
+  BlockInfo anchor_;
 
   std::vector<Made> made_;
   std::map<Root, size_t> by_root_;

@@ -37,6 +37,12 @@ ImportVerdict Injection::verdict_of(ImportId id, const BlockInfo& block) {
     return verdict;
   }
   if (policy_ == Policy::highest_slot) return verdict;
+  if (policy_ == Policy::lean) {
+    // One that builds too early is not of the forest.
+    if (!known) return {id, Verdict::invalid_block, {}, {}, {}, {}, {}};
+    add_lean_state(verdict, block.root);
+    return verdict;
+  }
   const BlockBook::Entry* entry = book_.find(block.root);
   if (entry == nullptr) {
     verdict.verdict = Verdict::invalid_block;  // one that builds too early

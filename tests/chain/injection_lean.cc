@@ -104,7 +104,12 @@ void Injection::spoil(Vote& vote) {
 }
 
 void Injection::step_of_lean_votes(uint8_t what) {
-  const BlockInfo block = any_block();
+  BlockInfo block = any_block();
+  if (!imported_.empty() && byte() % 4 != 0) {  // mostly for what is here
+    const auto recent = std::min<size_t>(imported_.size(), 6);
+    const Root root = std::next(imported_.rbegin(), byte() % static_cast<int>(recent))->second;
+    block = made_[by_root_.at(root)].block;
+  }
   const bool made = lean_forest().world.has(block.root);
   switch (what % 16) {
     case 0:

@@ -9,6 +9,11 @@ namespace beamline::chain::testing {
 
 std::unique_ptr<ForkChoice> Injection::make_policy(const Recovered* found) {
   if (policy_ == Policy::highest_slot) return nullptr;
+  if (policy_ == Policy::lean) {
+    auto lean = make_lean_policy();
+    witness_ = lean.get();
+    return lean;
+  }
   BeaconConfig beacon;
   beacon.slot_duration = config().slot_duration;
   beacon.slots_per_epoch = kSlotsPerEpoch;

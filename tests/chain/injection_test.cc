@@ -21,11 +21,12 @@ Injection::Tally run_seeds(Injection::Policy policy, uint64_t few, uint64_t many
   std::printf(
       "%lu seeds: %lu imports, %lu requests, %lu chunks, %lu sidecars (%lu wrong, %lu verdicts), "
       "%lu verdicts, %lu "
-      "votes (%lu applied), %lu times final, %lu crashes, %lu reorgs, %lu payloads (%lu blocks "
+      "votes (%lu applied), %lu times final (%lu back), %lu crashes, %lu reorgs, %lu payloads (%lu "
+      "blocks "
       "invalidated, %lu times the justified one)\n",
       seeds.count, all.imported, all.requests, all.chunks, all.sidecars, all.wrong_data,
-      all.data_verdicts, all.verdicts, all.votes, all.applied, all.finalized, all.crashes,
-      all.reorgs, all.payloads, all.invalidated, all.justified_invalid);
+      all.data_verdicts, all.verdicts, all.votes, all.applied, all.finalized, all.went_back,
+      all.crashes, all.reorgs, all.payloads, all.invalidated, all.justified_invalid);
   if (seeds.one || seeds.count < few) return {};
   return all;
 }
@@ -56,6 +57,18 @@ TEST(ChainInjection, BeaconsHeadIsTheSpecificationsAfterEveryEventWithVotes) {
   EXPECT_GT(all.crashes, 100u);
   EXPECT_GT(all.payloads, 500u);
   EXPECT_GT(all.invalidated, 100u);
+}
+
+TEST(ChainInjection, LeansHeadIsTheSpecificationsAfterEveryEventWithVotesAndFinalityThatGoesBack) {
+  const Injection::Tally all = run_seeds(Injection::Policy::lean, 120, 5'000);
+  if (all.imported == 0) return;
+  EXPECT_GT(all.imported, 1'000u);
+  EXPECT_GT(all.votes, 1'000u);
+  EXPECT_GT(all.applied, 500u);
+  EXPECT_GT(all.finalized, 20u);
+  EXPECT_GT(all.went_back, 2u);
+  EXPECT_GT(all.reorgs, 50u);
+  EXPECT_GT(all.sidecars, 1'000u);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ void Injection::gossip_vote(Vote vote) {
 void Injection::answer_vote(VoteId id, Verdict verdict) {
   Vote vote = std::move(verifying_.at(id));
   verifying_.erase(id);
-  if (verdict == Verdict::valid && !vote.proof.empty()) verdict = Verdict::invalid_bytes;
+  if (verdict == Verdict::valid && is_forged(vote)) verdict = Verdict::invalid_bytes;
   give(VoteVerdict{id, verdict, std::move(vote)});
 }
 
@@ -164,6 +164,8 @@ bool Injection::verify_all() {
 }
 
 bool Injection::builds_on_final(const Root& root) const {
+  if (policy_ == Policy::highest_slot) return true;
+  if (policy_ == Policy::lean) return builds_on_kept(root);
   const Checkpoint final_one = chain_->fork_choice().finalized();
   return book_.ancestor(root, book_.start_of(final_one.number)) == final_one.root;
 }

@@ -64,6 +64,7 @@ class LeanChain {
   }
 
   const MadeBlock& at(const Root& root) const { return blocks_.at(root); }
+  bool has(const Root& root) const { return blocks_.contains(root); }
   BlockInfo info(const Root& root) const {
     const MadeBlock& made = at(root);
     BlockInfo block;

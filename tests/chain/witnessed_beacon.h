@@ -4,10 +4,11 @@
 
 #include "chain/beacon_fork_choice.h"
 #include "tests/chain/beacon_oracle.h"
+#include "tests/chain/witness.h"
 
 namespace beamline::chain::testing {
 
-class WitnessedBeacon final : public ForkChoice {
+class WitnessedBeacon final : public Witness {
  public:
   WitnessedBeacon(const BeaconConfig& config, const BeaconForkChoice::Anchor& anchor);
 
@@ -36,12 +37,10 @@ class WitnessedBeacon final : public ForkChoice {
   void keep_records() override { policy_.keep_records(); }
   void take_records(std::vector<PolicyRecord>& changed) override { policy_.take_records(changed); }
 
-  // Of the specification, as of what was told last.
-  const Root& spec_head();
-  bool spec_has(const Root& root) const { return oracle_.blocks.contains(root); }
-  // Whose payload, or an ancestor's, was found invalid; since the last call.
-  std::vector<Root> take_invalidated() { return std::exchange(invalidated_, {}); }
-  uint64_t votes() const { return votes_; }
+  const Root& spec_head() override;
+  bool spec_has(const Root& root) const override { return oracle_.blocks.contains(root); }
+  std::vector<Root> take_invalidated() override { return std::exchange(invalidated_, {}); }
+  uint64_t votes() const override { return votes_; }
 
  private:
   static Oracle::Block anchor_block(const BeaconForkChoice::Anchor& anchor);

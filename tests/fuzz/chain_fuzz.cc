@@ -5,8 +5,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using beamline::chain::testing::Injection;
   if (size == 0 || size > 4096) return 0;
-  const auto policy =
-      data[0] % 2 == 0 ? Injection::Policy::highest_slot : Injection::Policy::beacon;
+  const auto policy = static_cast<Injection::Policy>(data[0] % Injection::kPolicies);
   Injection({data + 1, size - 1}, policy).run();
   return 0;
 }
