@@ -14,19 +14,20 @@ constexpr size_t kPeers = 5;
 constexpr size_t kRemembered = 64;  // requests
 constexpr uint64_t kWalkBacks = 3;
 
-// A trunk and branches of it, all valid; made once.
+// A trunk and branches of it, all valid; made once. Long enough for a walk back of 64 headers that
+// ends above genesis, and not longer: every run ends with a sync of all of them.
 struct Branches {
   Branches() {
     const auto bytes = genesis_fields().encode();
     const auto header = ExecutionHeader::decode(bytes);
     genesis = ParentHeader::of(*header, header->hash());
     HeaderChain trunk;
-    trunk.grow(forks, genesis, 240, 0);
-    chains.push_back(trunk.fork(forks, 239, 1, 1));
-    chains.push_back(trunk.fork(forks, 230, 40, 2));
-    chains.push_back(trunk.fork(forks, 120, 150, 3));
-    chains.push_back(chains[0].fork(forks, 240, 30, 4));
-    chains.push_back(trunk.fork(forks, 100, 0, 5));
+    trunk.grow(forks, genesis, 90, 0);
+    chains.push_back(trunk.fork(forks, 89, 1, 1));
+    chains.push_back(trunk.fork(forks, 86, 15, 2));
+    chains.push_back(trunk.fork(forks, 15, 80, 3));
+    chains.push_back(chains[0].fork(forks, 90, 12, 4));
+    chains.push_back(trunk.fork(forks, 40, 0, 5));
     for (const HeaderChain& chain : chains) {
       for (size_t i = 0; i < chain.hashes.size(); ++i) {
         const ParentHeader& before = i == 0 ? genesis : chain.parents[i - 1];
@@ -86,7 +87,7 @@ HeaderEvents::HeaderEvents(Bytes steps) : steps_(steps) {
   limits.channel_batches = 3;
   limits.walk_backs = kWalkBacks;
   limits.opinions = 3;
-  limits.full_sync_below = byte() % 8 == 0 ? 150 : 0;
+  limits.full_sync_below = byte() % 8 == 0 ? 60 : 0;
   for (uint32_t i = 0; i < kPeers; ++i) peers_.push_back({{i, 0}});
   stored_.push_back(branches().genesis);
   start();
@@ -302,7 +303,7 @@ void HeaderEvents::step_of_peers(uint8_t what, uint8_t argument) {
     case 8:  // what the input says
       return give_raw(*asked, bytes(argument));
     case 9:  // headers that were not asked for
-      headers = honest({{}, 0, std::nullopt, 1u + byte(), 24}, head_);
+      headers = honest({{}, 0, std::nullopt, 1u + byte() % 128, 24}, head_);
       peers_[asked->request.peer.index].lied = true;
       return answer(*asked, std::move(headers));
     default:
