@@ -7,6 +7,11 @@
 #include "discovery/ip_limits.h"
 
 namespace beamline::discovery {
+namespace {
+
+constexpr uint8_t kMaxDoublings = 16;
+
+}  // namespace
 
 DialScheduler::DialScheduler(const NodeId& self, const DialConfig& config, Pool& pool, Rng& rng)
     : self_(self),
@@ -113,6 +118,11 @@ size_t DialScheduler::dialled_target() const {
   return std::max<size_t>(1, config_.max_peers / config_.dial_ratio);
 }
 
+bool DialScheduler::wants_more() const {
+  const size_t counted = peers() - uncounted_in_ - uncounted_out_;
+  return outbound_ < dialled_target() && counted < config_.max_peers;
+}
+
 size_t DialScheduler::free_slots(Now now) const {
   size_t taken = outbound_ - uncounted_out_;
   size_t all = peers() - uncounted_in_ - uncounted_out_;
@@ -204,9 +214,13 @@ DialOrder DialScheduler::dial(const NodeRecord& record, Now now) {
 // A dial or a connection ended.
 void DialScheduler::leave(uint32_t slot, Now now, bool failed) {
   Peer& peer = peers_[slot];
+  const bool connected = peer.state == State::inbound || peer.state == State::outbound;
+  if (connected && !failed && now.mono - peer.since >= config_.steady) useful(peer.id);
   set_state(peer, State::idle, now);
   peer.dial_open = false;
-  peer.due = now.mono + (failed ? config_.static_backoff : Duration{});
+  const Duration backoff = config_.static_backoff * (int64_t{1} << peer.failures);
+  peer.due = now.mono + (failed ? std::min(backoff, config_.static_backoff_max) : Duration{});
+  if (failed && peer.failures < kMaxDoublings) ++peer.failures;
   if (failed) {
     pool_->failed(peer.id, now);
   } else {
@@ -284,7 +298,6 @@ Admission DialScheduler::connected_outbound(const NodeId& id, Now now) {
   const bool beside = std::exchange(peer.dial_open, false) && peer.state == State::inbound;
   if (beside && ours_stands(id)) {
     set_state(peer, State::outbound, now);
-    pool_->succeeded(id);
     ++stats_.crossed;
     return Admission::replace;
   }
@@ -297,7 +310,6 @@ Admission DialScheduler::connected_outbound(const NodeId& id, Now now) {
     return refuse(Admission::too_many);
   }
   set_state(peer, State::outbound, now);
-  pool_->succeeded(id);
   ++stats_.connected_out;
   return Admission::accept;
 }
@@ -339,6 +351,12 @@ void DialScheduler::failed(const NodeId& id, Now now) {
   ++stats_.dropped_failed;
   want_drop(id);
   leave(slot, now, true);
+}
+
+void DialScheduler::useful(const NodeId& id) {
+  const uint32_t slot = slot_of(id);
+  if (slot != kNone) peers_[slot].failures = 0;
+  pool_->succeeded(id);
 }
 
 bool DialScheduler::is_connected(const NodeId& id) const {

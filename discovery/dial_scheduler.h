@@ -41,7 +41,11 @@ struct DialConfig {
   // it, so that silent candidates do not keep a place empty for a whole timeout each.
   Duration slow_dial = seconds(1);
   Duration history = seconds(35);
+  // Of a static peer: twice as long with each failure in a row, up to the second.
   Duration static_backoff = seconds(30);
+  Duration static_backoff_max = seconds(300);
+  // Who stayed connected for so long without a fault was useful, whatever it was asked.
+  Duration steady = seconds(600);
   Duration inbound_throttle = seconds(30);  // per address; LAN and loopback exempt
 };
 
@@ -101,8 +105,14 @@ class DialScheduler {
   // A request to a connected peer timed out: it is dropped (poll_drop) and gets a backoff, unless
   // it is trusted. Of a node that is not connected: the backoff alone.
   void failed(const NodeId& id, Now now);
+  // It answered with what it was asked for: its next failure has the shortest backoff again. To
+  // connect and shake hands is not enough, or a tarpit would wait 30 s each time.
+  void useful(const NodeId& id);
 
   size_t dialled_target() const;
+  // There is a place for one that we dial. A peer whose connection stands in place of our dial
+  // takes one of those places.
+  bool wants_more() const;
   size_t peers() const { return inbound_ + outbound_; }
   size_t inbound() const { return inbound_; }
   size_t outbound() const { return outbound_; }
@@ -123,6 +133,7 @@ class DialScheduler {
     bool is_static = false;
     bool is_trusted = false;
     bool dial_open = false;  // beside an inbound connection
+    uint8_t failures = 0;    // of a static one, in a row
     MonoTime since;          // of the state
     MonoTime due;            // idle and static: not before; dialling: its end
     bool counted() const { return !is_static && !is_trusted; }

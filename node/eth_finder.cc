@@ -114,7 +114,7 @@ void EthFinder::dial() {
     mark(*late, Failure::dial);
   }
   if (driver_) {
-    driver_->service().set_wanted(scheduler_->outbound() < scheduler_->dialled_target());
+    driver_->service().set_wanted(scheduler_->wants_more());
     driver_->pump();
   }
   arm();
@@ -211,6 +211,11 @@ void EthFinder::on_dial_failed(const rlpx::Connection& connection, const rlpx::C
     ++stats_.failed_handshakes;
     mark(known->node, Failure::handshake);
   }
+}
+
+void EthFinder::useful(EthConnection& peer) {
+  const Known* const known = find(peer.connection());
+  if (known != nullptr && known->peer != nullptr) scheduler_->useful(known->node);
 }
 
 void EthFinder::drop(EthConnection& peer, bool lied) {

@@ -50,6 +50,8 @@ class EthFinder final : private discovery::Observer {
   bool on_peer(EthConnection& peer);
   void on_gone(EthConnection& peer, const rlpx::Closed& closed);
   void on_dial_failed(const rlpx::Connection& connection, const rlpx::Closed& closed);
+  // It answered with what it was asked for.
+  void useful(EthConnection& peer);
   // It failed at what it was asked for: it is marked and disconnected. `lied`: if it is named, that
   // counts no more.
   void drop(EthConnection& peer, bool lied);

@@ -5,6 +5,8 @@
 namespace beamline::node {
 namespace {
 
+constexpr size_t kUsefulHeaders = 16;  // in an answer
+
 // It gave wrong headers, not merely none.
 bool is_lie(chain::HeaderFault fault) {
   return fault == chain::HeaderFault::lied || fault == chain::HeaderFault::bad_header ||
@@ -66,6 +68,10 @@ void HeaderClient::on_peer(EthConnection& peer) {
 }
 
 void HeaderClient::on_event(EthConnection& peer, const eth::EthEvent& event) {
+  // What a tarpit gives, a header or two at a time, is not what is asked for.
+  const bool headers =
+      event.kind == eth::EthEvent::Kind::answer && event.request == eth::Message::get_block_headers;
+  if (headers && event.answer.items.size() >= kUsefulHeaders) finder_->useful(peer);
   if (task_) task_->on_event(peer, event);
 }
 

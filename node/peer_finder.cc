@@ -87,7 +87,7 @@ void PeerFinder::dial() {
   while (const auto dropped = scheduler_->poll_drop()) {
     // Its dial took too long: the network's own timeout ends it.
   }
-  driver_->service().set_wanted(scheduler_->outbound() < scheduler_->dialled_target());
+  driver_->service().set_wanted(scheduler_->wants_more());
   driver_->pump();
   arm();
 }

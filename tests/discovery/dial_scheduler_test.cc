@@ -138,6 +138,97 @@ TEST_F(DialSchedulerTest, ARequestTimeoutDropsThePeerAndFillsItsPlace) {
   EXPECT_EQ(pool_.failures(first[0]), 1u);
 }
 
+// It connects, shakes hands, and gives nothing: each time it waits longer, up to an hour, and is
+// tried again for ever.
+TEST_F(DialSchedulerTest, ATarpitsBackoffGrowsToItsCapAndAUsefulAnswerResetsIt) {
+  const NodeId id = fill(1)[0].id;
+  Duration time{};
+  const auto connects_after = [&](Duration wait) {
+    EXPECT_EQ(dials(time + wait - milliseconds(1)).size(), 0u) << to_seconds(wait);
+    time = time + wait + config_.pick_interval;
+    ASSERT_EQ(dials(time).size(), 1u) << to_seconds(wait);
+    ASSERT_EQ(dial_.connected_outbound(id, at(time)), Admission::accept);
+  };
+  const auto fails = [&](bool useful) {
+    time = time + seconds(20);  // connected
+    if (useful) dial_.useful(id);
+    dial_.failed(id, at(time));
+    while (dial_.poll_drop()) {
+    }
+  };
+  ASSERT_EQ(dials(time).size(), 1u);
+  ASSERT_EQ(dial_.connected_outbound(id, at(time)), Admission::accept);
+  fails(false);
+  for (const int64_t wait : {30, 180, 900, 3600, 3600, 3600}) {
+    connects_after(seconds(wait));
+    fails(false);
+  }
+  connects_after(seconds(3600));
+  fails(true);
+  connects_after(seconds(30));
+  fails(false);
+  // To leave politely is no failure, and no excuse either; to stay long without a fault is one.
+  connects_after(seconds(180));
+  dial_.disconnected(id, at(time));
+  EXPECT_EQ(pool_.failures(id), 2u);
+  connects_after(seconds(35));
+  time = time + config_.steady;
+  dial_.disconnected(id, at(time));
+  EXPECT_EQ(pool_.failures(id), 0u);
+}
+
+// Whatever fails, and however often: within the cap it is dialled again, and one useful answer
+// wipes out what was before.
+TEST_F(DialSchedulerTest, NoBackoffIsAPermanentBlacklist) {
+  const uint64_t seed = 7;
+  SCOPED_TRACE(seed);
+  Rng rng(seed);
+  const auto nodes = fill(8);
+  NodeRecord mine = fresh();
+  dial_.add_static(mine);
+  std::map<NodeId, Duration> last;
+  Duration time{};
+  uint64_t failures = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    time = time + seconds(5);
+    for (const NodeId& id : dials(time)) {
+      const Duration cap = id == mine.id ? config_.static_backoff_max : seconds(3600);
+      EXPECT_LE(time - last[id], cap + seconds(60));
+      last[id] = time;
+      if (rng.chance(1, 2)) {
+        dial_.dial_failed(id, at(time));
+      } else if (dial_.connected_outbound(id, at(time)) == Admission::accept) {
+        if (rng.chance(1, 20)) dial_.useful(id);
+        dial_.failed(id, at(time));
+        while (dial_.poll_drop()) {
+        }
+      }
+      ++failures;
+    }
+  }
+  EXPECT_EQ(last.size(), 9u);
+  for (const auto& [id, when] : last) EXPECT_GT(when + seconds(3700), time);
+  EXPECT_GT(failures, 400u);
+}
+
+TEST_F(DialSchedulerTest, AStaticPeersBackoffDoublesToItsCap) {
+  const NodeRecord mine = fresh();
+  dial_.add_static(mine);
+  Duration time{};
+  ASSERT_EQ(dials(time).size(), 1u);
+  for (const int64_t wait : {30, 60, 120, 240, 300, 300}) {
+    dial_.dial_failed(mine.id, at(time));
+    const Duration due = std::max(seconds(wait), config_.history);
+    EXPECT_EQ(dials(time + due - milliseconds(1)).size(), 0u) << wait;
+    time = time + due + config_.pick_interval;
+    ASSERT_EQ(dials(time).size(), 1u) << wait;
+  }
+  ASSERT_EQ(dial_.connected_outbound(mine.id, at(time)), Admission::accept);
+  dial_.useful(mine.id);
+  dial_.failed(mine.id, at(time));
+  EXPECT_EQ(dials(time + seconds(36)).size(), 1u);
+}
+
 TEST_F(DialSchedulerTest, WhoDialsUsMeanwhileIsNotConnectedTwice) {
   const auto nodes = fill(1);
   dials({});

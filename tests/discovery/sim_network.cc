@@ -178,7 +178,7 @@ void SimNetwork::run_node(uint32_t index) {
   Table& table = node.contacts.table;
   table.tick(now());
   while (const auto order = table.poll_ping(now(), rng_)) call(index, order->record, 0, {});
-  const bool wanted = node.dial.outbound() < node.dial.dialled_target();
+  const bool wanted = node.dial.wants_more();
   while (const auto target = node.schedule.poll(table, wanted, now(), rng_)) {
     auto query = std::make_unique<Query>(++serial_, Lookup(node.record.id, *target, {}, now()));
     query->scheduled = true;
@@ -211,7 +211,7 @@ void SimNetwork::run_queries(uint32_t index, Node& node) {
 }
 
 void SimNetwork::set_timer(uint32_t index, Node& node) {
-  const bool wanted = node.dial.outbound() < node.dial.dialled_target();
+  const bool wanted = node.dial.wants_more();
   MonoTime next = std::min(node.contacts.table.next_deadline(),
                            node.schedule.next_deadline(node.contacts.table, wanted));
   for (const auto& query : node.queries) next = std::min(next, query->lookup.next_deadline());
@@ -365,9 +365,11 @@ void SimNetwork::attack() {
 void SimNetwork::on_dialled(uint32_t from, uint32_t to) {
   Node* node = alive(from);
   Node* other = alive(to);
-  if (node == nullptr || node->silent ||
-      node->dial.is_connected(other == nullptr ? NodeId{} : other->record.id))
+  if (node == nullptr || node->silent) return;
+  if (other != nullptr && node->dial.is_connected(other->record.id)) {
+    node->dial.dial_refused(other->record.id, now());
     return;
+  }
   if (other == nullptr || other->silent) return;  // the dial ends by its own timeout
   const auto taken = [](Admission admission) {
     return admission == Admission::accept || admission == Admission::replace;
@@ -386,6 +388,9 @@ void SimNetwork::on_dialled(uint32_t from, uint32_t to) {
 void SimNetwork::connect(uint32_t a, uint32_t b) {
   nodes_[a]->peers.push_back(b);
   nodes_[b]->peers.push_back(a);
+  // They answer each other until one falls silent.
+  nodes_[a]->dial.useful(nodes_[b]->record.id);
+  nodes_[b]->dial.useful(nodes_[a]->record.id);
   peers_changed(*nodes_[a]);
   peers_changed(*nodes_[b]);
 }

@@ -477,6 +477,17 @@ TEST(HeadersSim, ATarpitThatTricklesBytesIsDroppedAndMakesPlace) {
   EXPECT_EQ(sim.synced(), 1u);
 }
 
+// It connects each time, and answers nothing each time.
+TEST(HeadersSim, ATarpitsBackoffGrowsFromOneSessionToTheNext) {
+  Population people = kNobody;
+  people.syncing = people.mute = people.dials = 1;
+  HeadersSimWorld sim(7, far_apart(), 500, people);
+  sim.run(seconds(170));
+  const Honest& node = *sim.syncing[0];
+  EXPECT_EQ(node.client->finder().service()->contacts().pool.failures(sim.mute[0]->id()), 2u);
+  EXPECT_EQ(node.client->finder().stats().failed_requests, 2u);  // the third waits for 3 minutes
+}
+
 // Its record lies about its fork; its Status tells, and then it has to wait.
 TEST(HeadersSim, ANodeOfAnotherChainIsMarkedAndWaits) {
   Population people = kNobody;
