@@ -25,11 +25,13 @@ ProtoArray::Id ProtoArray::add(const Root& root, Slot slot, Id parent, Payload p
   Node node;
   node.parent = parent;
   node.best_descendant = id;
+  node.jump = parent == kNone ? kNone : jump_below(parent);
   nodes_.push_back(node);
   Name name;
   name.root = root;
   name.slot = slot;
   name.payload = payload;
+  name.depth = parent == kNone ? 0 : names_[at(parent)].depth + 1;
   names_.push_back(name);
   ++live_;
   changed_ = true;
@@ -92,9 +94,25 @@ ProtoArray::Id ProtoArray::count_up(Count& count, Id start, uint64_t min_weight)
   }
 }
 
+// Jumps as the digits of a skew binary number (Myers, "An applicative random-access stack"): a node
+// whose parent's jump is as long as the next one jumps over both, others to the parent.
+ProtoArray::Id ProtoArray::jump_below(Id parent) const {
+  const Id first = nodes_[at(parent)].jump;
+  if (!is_here(first)) return parent;
+  const Id second = nodes_[at(first)].jump;
+  if (!is_here(second)) return parent;
+  const uint32_t depth = names_[at(first)].depth;
+  const bool equal = names_[at(parent)].depth - depth == depth - names_[at(second)].depth;
+  return equal ? second : parent;
+}
+
 ProtoArray::Id ProtoArray::ancestor_at(Id id, Slot slot) const {
   BL_CHECK(live(id));
-  while (id != kNone && names_[id - first_].slot > slot) id = nodes_[id - first_].parent;
+  while (id != kNone && names_[id - first_].slot > slot) {
+    const Node& node = nodes_[id - first_];
+    const bool far = is_here(node.jump) && names_[node.jump - first_].slot > slot;
+    id = far ? node.jump : node.parent;
+  }
   return id;
 }
 
@@ -102,7 +120,9 @@ bool ProtoArray::is_ancestor(Id ancestor, Id descendant) const {
   BL_CHECK(live(descendant));
   if (!live(ancestor)) return false;
   while (descendant != kNone && descendant > ancestor) {
-    descendant = nodes_[descendant - first_].parent;
+    const Node& node = nodes_[descendant - first_];
+    const bool far = node.jump != kNone && node.jump >= ancestor;
+    descendant = far ? node.jump : node.parent;
   }
   return descendant == ancestor;
 }

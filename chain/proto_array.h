@@ -103,9 +103,9 @@ class ProtoArray {
   bool full() const { return nodes_.size() >= max_nodes_; }
 
   // The last node of this branch whose slot is not above `slot`; kNone if the branch begins later.
-  // REQUIRES: live(id).
+  // In O(log n) steps. REQUIRES: live(id).
   Id ancestor_at(Id id, Slot slot) const;
-  // A node is its own ancestor. REQUIRES: live(descendant).
+  // A node is its own ancestor. In O(log n) steps. REQUIRES: live(descendant).
   bool is_ancestor(Id ancestor, Id descendant) const;
 
   // Takes out a node and all that builds on it, with `removed(id)` for each, lowest first (its root
@@ -127,10 +127,12 @@ class ProtoArray {
     uint64_t weight = 0;
     bool removed = false;
     bool has_children = false;
+    Id jump = kNone;  // an ancestor far up, or the parent
   };
   struct Name {
     Root root;
     Slot slot = 0;
+    uint32_t depth = 0;  // of the node when it was added; for where to jump
     Payload payload = Payload::pending;
     Id variants[2] = {kNone, kNone};  // of a pending node: its empty and its full one
   };
@@ -143,6 +145,9 @@ class ProtoArray {
     node.has_children = false;
   }
   bool wins_tie(Id id, Id other) const;
+  // Where a child of this node jumps to. One that was pruned is below first_.
+  Id jump_below(Id parent) const;
+  bool is_here(Id ancestor) const { return ancestor != kNone && ancestor >= first_; }
   // After `node`, with its children, is complete: what its parent learns of it.
   void tell_parent(Id id, const Node& node, bool leads);
   void mark_removed(uint32_t place);

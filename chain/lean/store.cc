@@ -15,9 +15,7 @@ Store::Store(const StoreBlock& anchor, const StoreLimits& limits, uint64_t seed)
       time_(SlotClock::interval_of(anchor.slot)),
       array_(limits.blocks, seed),
       latest_justified_{.root = anchor.root, .slot = anchor.slot},
-      latest_finalized_(latest_justified_),
-      applied_(kValidatorRegistryLimit, ProtoArray::kNone),
-      scratch_(kValidatorRegistryLimit, ProtoArray::kNone) {
+      latest_finalized_(latest_justified_) {
   BL_CHECK(anchor.validators <= kValidatorRegistryLimit);
   head_ = array_.add(anchor.root, anchor.slot, ProtoArray::kNone);
   safe_target_ = latest_justified_;
@@ -114,13 +112,13 @@ Status Store::on_block(const StoreBlock& block, std::span<const Vote> votes) {
 }
 
 void Store::refresh_weights() {
-  latest_votes(known_proofs_, scratch_);
-  for (size_t i = 0; i < scratch_.size(); ++i) {
-    if (scratch_[i] == applied_[i]) continue;
-    if (applied_[i] != ProtoArray::kNone) array_.take_weight(applied_[i], 1);
-    if (scratch_[i] != ProtoArray::kNone) array_.add_weight(scratch_[i], 1);
+  count_votes(known_proofs_, scratch_);
+  if (scratch_ != applied_) {
+    // What was voted for may be pruned by now: it has no weight to take.
+    for (const Support& support : applied_) array_.take_weight(support.node, support.validators);
+    for (const Support& support : scratch_) array_.add_weight(support.node, support.validators);
+    std::swap(applied_, scratch_);
   }
-  std::swap(applied_, scratch_);
   if (array_.changed()) array_.update([](Id) { return true; });
 }
 
@@ -155,10 +153,10 @@ void Store::update_finalized() {
 void Store::update_safe_target() {
   const uint64_t validators = summary(head_).validators;
   const uint64_t two_thirds = (2 * validators + 2) / 3;
-  latest_votes(new_proofs_, scratch_);
+  count_votes(new_proofs_, scratch_);
   array_.begin_count(count_);
-  for (const Id id : scratch_) {
-    if (id != ProtoArray::kNone) ++count_.weight[array_.at(id)];
+  for (const Support& support : scratch_) {
+    count_.weight[array_.at(support.node)] += support.validators;
   }
   const Id id = array_.count_up(count_, known(latest_justified_.root), two_thirds);
   safe_target_ = {.root = array_.root(id), .slot = array_.slot(id)};
@@ -245,10 +243,6 @@ void Store::prune(std::vector<Root>& removed) {
     summaries_.erase(summaries_.begin(), summaries_.begin() + (array_.first() - first));
   }
   stats_.blocks_pruned += removed.size() - before;
-  // Votes for what is gone have no place any more.
-  for (Id& id : applied_) {
-    if (id != ProtoArray::kNone && !array_.live(id)) id = ProtoArray::kNone;
-  }
 }
 
 }  // namespace beamline::chain::lean

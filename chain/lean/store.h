@@ -167,8 +167,13 @@ class Store {
     LeanCheckpoint finalized;
     uint32_t validators = 0;
   };
-  // Each validator's latest vote, as the node it is for (kNone: no vote that counts).
-  using LatestVotes = std::vector<Id>;
+  // Validators whose latest vote is for a node. In a list of them no validator counts twice; a node
+  // may.
+  struct Support {
+    Id node = ProtoArray::kNone;
+    uint32_t validators = 0;
+    friend bool operator==(const Support&, const Support&) = default;
+  };
   struct Ranked {
     Slot slot = 0;
     int64_t place = 0;
@@ -181,7 +186,7 @@ class Store {
   void tick_interval(bool has_proposal, Prover* prover,
                      std::vector<std::pair<Vote, Proof>>* aggregates);
   void run_prover(Prover& prover, std::vector<std::pair<Vote, Proof>>* aggregates);
-  void latest_votes(const ProofPool& pool, LatestVotes& votes);
+  void count_votes(const ProofPool& pool, std::vector<Support>& support);
   void update_finalized();
   void prune_votes();
   bool is_stale(const LeanAttestationData& data) const;
@@ -210,9 +215,9 @@ class Store {
   uint64_t signature_bytes_ = 0;
   uint64_t new_bytes_ = 0;
   uint64_t known_bytes_ = 0;
-  LatestVotes applied_;  // what the weights in array_ stand for
-  LatestVotes scratch_;
-  std::vector<Ranked> ranked_;  // scratch of latest_votes()
+  std::vector<Support> applied_;  // what the weights in array_ stand for
+  std::vector<Support> scratch_;
+  std::vector<Ranked> ranked_;  // scratch of count_votes()
   ProtoArray::Count count_;
 };
 

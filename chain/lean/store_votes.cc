@@ -106,22 +106,21 @@ Status Store::add_counted_proof(const Vote& vote, const Proof& proof) {
 // no proof (a block named it), then the oldest.
 void Store::make_room_for_counted(size_t votes) {
   while (known_proofs_.size() != 0 && known_proofs_.size() + votes > limits_.votes) {
-    const Vote* oldest = nullptr;
+    const ProofPool::Entry* oldest = nullptr;
     bool bare = false;
     for (const auto& [place, entry] : known_proofs_.entries()) {
       const bool is_bare = entry.content.list.empty();
       if (oldest != nullptr && bare && !is_bare) continue;
-      if (oldest != nullptr && bare == is_bare && entry.vote.data.slot >= oldest->data.slot) {
+      if (oldest != nullptr && bare == is_bare && entry.vote.data.slot >= oldest->vote.data.slot) {
         continue;
       }
-      oldest = &entry.vote;
+      oldest = &entry;
       bare = is_bare;
     }
-    const Root root = oldest->root;
-    known_proofs_.erase(root);
+    for (const Proof& proof : oldest->content.list) known_bytes_ -= proof.bytes.size();
+    known_proofs_.erase(Root(oldest->vote.root));
     ++stats_.votes_evicted;
   }
-  count_bytes();
 }
 
 void Store::count_bytes() {
@@ -143,8 +142,8 @@ void Store::count_bytes() {
 // Each validator's vote of the highest slot; of two for one slot the one that came first into the
 // pool. A vote whose head is not above the finalised block does not count. Votes are looked at from
 // the highest slot down, so that each validator is counted once.
-void Store::latest_votes(const ProofPool& pool, LatestVotes& votes) {
-  std::ranges::fill(votes, ProtoArray::kNone);
+void Store::count_votes(const ProofPool& pool, std::vector<Support>& support) {
+  support.clear();
   ranked_.clear();
   for (const auto& [place, entry] : pool.entries()) {
     if (entry.content.list.empty() || entry.vote.data.head.slot <= latest_finalized_.slot) continue;
@@ -155,11 +154,12 @@ void Store::latest_votes(const ProofPool& pool, LatestVotes& votes) {
   });
   ValidatorSet covered;
   for (const Ranked& ranked : ranked_) {
-    const ValidatorSet fresh = ranked.entry->content.voters.without(covered);
-    if (fresh.empty()) continue;
-    covered.merge(fresh);
+    const ValidatorSet& voters = ranked.entry->content.voters;
+    if (covered.contains_all(voters)) continue;
+    const auto fresh = static_cast<uint32_t>(voters.count_without(covered));
+    covered.merge(voters);
     const Id id = known(ranked.entry->vote.data.head.root);
-    fresh.for_each([&](ValidatorIndex index) { votes[static_cast<size_t>(index)] = id; });
+    if (id != ProtoArray::kNone) support.push_back({id, fresh});
   }
 }
 

@@ -27,12 +27,10 @@ size_t ValidatorSet::count_without(const ValidatorSet& other) const {
   return count;
 }
 
-ValidatorSet ValidatorSet::without(const ValidatorSet& other) const {
-  ValidatorSet left;
-  for (size_t word = 0; word < words_.size(); ++word) {
-    left.words_[word] = words_[word] & ~other.words_[word];
-  }
-  return left;
+bool ValidatorSet::contains_all(const ValidatorSet& other) const {
+  uint64_t missing = 0;
+  for (size_t word = 0; word < words_.size(); ++word) missing |= other.words_[word] & ~words_[word];
+  return missing == 0;
 }
 
 ValidatorSet ValidatorSet::of(const ssz::Bitlist& list) {

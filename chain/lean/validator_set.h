@@ -28,9 +28,9 @@ class ValidatorSet {
   // One more than the highest index; 0 if empty.
   size_t bound() const;
   void merge(const ValidatorSet& other);
-  // How many of these are not in `other`; and those.
+  // How many of these are not in `other`.
   size_t count_without(const ValidatorSet& other) const;
-  ValidatorSet without(const ValidatorSet& other) const;
+  bool contains_all(const ValidatorSet& other) const;
   // Calls `visit(index)` by rising index.
   template <class Visit>
   void for_each(Visit&& visit) const {

@@ -178,6 +178,47 @@ TEST(ProtoArray, RandomTreesAgreeWithAPlainTree) {
   }
 }
 
+// Long branches, where a look for an ancestor goes by jumps; what it jumps to may be pruned.
+TEST(ProtoArray, AncestorsOfALongTreeAreThoseOfAWalkFromParentToParent) {
+  constexpr uint64_t kSeed = 5;
+  Rng rng(kSeed);
+  SCOPED_TRACE("seed " + std::to_string(kSeed));
+  constexpr Id kNodes = 3000;
+  ProtoArray array(kNodes);
+  Slot slot = 0;
+  for (Id i = 0; i < kNodes; ++i) {
+    const Id back = rng.below(20) == 0 ? static_cast<Id>(rng.below(200)) : 0;
+    const Id parent = i == 0 ? kNone : i - 1 - std::min(back, i - 1);
+    slot = parent == kNone ? 1 : array.slot(parent) + 1 + rng.below(3);
+    ASSERT_EQ(array.add(root_of(i), slot, parent), i);
+  }
+  const auto check = [&] {
+    for (int n = 0; n < 1000; ++n) {
+      const Id id = array.first() + static_cast<Id>(rng.below(array.size()));
+      if (!array.live(id)) continue;
+      const Slot at = rng.below(array.slot(id) + 2);
+      const Id other = static_cast<Id>(rng.below(array.end()));
+      Id expected = id;
+      while (expected != kNone && array.slot(expected) > at) expected = array.parent(expected);
+      ASSERT_EQ(array.ancestor_at(id, at), expected) << id << " at slot " << at;
+      Id walk = id;
+      while (walk != kNone && walk > other) walk = array.parent(walk);
+      ASSERT_EQ(array.is_ancestor(other, id), array.live(other) && walk == other)
+          << other << " of " << id;
+    }
+  };
+  check();
+  for (int prunes = 0; prunes < 8; ++prunes) {
+    const Id tip = array.end() - 1;
+    ASSERT_TRUE(array.live(tip));
+    const Slot floor = array.slot(array.first());
+    const Id root = array.ancestor_at(tip, floor + (array.slot(tip) - floor) / 3);
+    array.prune(root, [](Id) {});
+    ASSERT_EQ(array.first(), root);
+    check();
+  }
+}
+
 TEST(ProtoArray, EqualWeightGoesToTheLargerRoot) {
   ProtoArray array(8);
   const Id root = array.add(root_of(0), 0, kNone);
