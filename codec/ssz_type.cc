@@ -152,6 +152,7 @@ Type container(const char* name, std::span<Field> fields, size_t value_size) {
   type.limit = type.chunks = fields.size();
   type.value_size = value_size;
   type.plain = true;
+  type.flat = value_size != 0;
   bool fixed = true;
   for (Field& field : fields) {
     const Type& child = *field.type;
@@ -162,6 +163,7 @@ Type container(const char* name, std::span<Field> fields, size_t value_size) {
     type.max_size = add(type.max_size, child.max_size);
     type.depth = std::max(type.depth, static_cast<uint8_t>(child.depth + 1));
     type.plain = type.plain && child.plain;
+    type.flat = type.flat && child.flat && field.member == field.position;
     fixed = fixed && child.is_fixed();
     if (!child.is_fixed()) {
       type.min_size = add(type.min_size, kOffsetSize);
@@ -170,6 +172,7 @@ Type container(const char* name, std::span<Field> fields, size_t value_size) {
   }
   if (fixed) type.fixed_size = type.part_size;
   type.plain = type.plain && fixed;
+  type.flat = type.flat && fixed && type.fixed_size == value_size;  // and so without padding
   check_depth(type);
   return type;
 }

@@ -67,6 +67,77 @@ Ballot random_ballot(Rng& rng) {
   return ballot;
 }
 
+// Three structs of the same fields: in the order of their encoding, in another, and with padding.
+struct Flat {
+  std::array<uint8_t, 4> name{};
+  uint32_t weight = 0;
+  uint64_t slot = 0;
+};
+struct Turned {
+  uint64_t slot = 0;
+  uint32_t weight = 0;
+  std::array<uint8_t, 4> name{};
+};
+struct Padded {
+  std::array<uint8_t, 4> name{};
+  uint32_t weight = 0;
+  uint64_t slot = 0;
+  bool last = false;
+};
+
+TEST(SszValue, AStructIsCopiedWholeOnlyWhereItsMemoryIsItsEncoding) {
+  static Field flat[] = {{"name", &kBytes4, offsetof(Flat, name)},
+                         {"weight", &kUint32, offsetof(Flat, weight)},
+                         {"slot", &kUint64, offsetof(Flat, slot)}};
+  static Field turned[] = {{"name", &kBytes4, offsetof(Turned, name)},
+                           {"weight", &kUint32, offsetof(Turned, weight)},
+                           {"slot", &kUint64, offsetof(Turned, slot)}};
+  static Field padded[] = {{"name", &kBytes4, offsetof(Padded, name)},
+                           {"weight", &kUint32, offsetof(Padded, weight)},
+                           {"slot", &kUint64, offsetof(Padded, slot)},
+                           {"last", &kBoolean, offsetof(Padded, last)}};
+  const Type flat_type = container("flat", flat, sizeof(Flat));
+  const Type turned_type = container("turned", turned, sizeof(Turned));
+  const Type padded_type = container("padded", padded, sizeof(Padded));
+  EXPECT_TRUE(flat_type.flat);
+  EXPECT_FALSE(turned_type.flat);
+  EXPECT_FALSE(padded_type.flat);
+  const Type flats = list_of("flats", flat_type, 8, &list_ops<Flat>());
+  const Type turneds = list_of("turneds", turned_type, 8, &list_ops<Turned>());
+  const Type paddeds = list_of("paddeds", padded_type, 8, &list_ops<Padded>());
+
+  const std::vector<Flat> from = {{{1, 2, 3, 4}, 5, 6}, {{7, 8, 9, 10}, 11, UINT64_MAX}};
+  std::vector<uint8_t> bytes;
+  ASSERT_TRUE(encode_value(flats, &from, bytes));
+  ASSERT_EQ(bytes.size(), 32u);
+  std::vector<Turned> other;
+  ASSERT_TRUE(decode_value(turneds, bytes, &other));
+  ASSERT_EQ(other.size(), 2u);
+  EXPECT_EQ(other[1].name, from[1].name);
+  EXPECT_EQ(other[1].weight, 11u);
+  EXPECT_EQ(other[1].slot, UINT64_MAX);
+  std::vector<uint8_t> again;
+  ASSERT_TRUE(encode_value(turneds, &other, again));
+  EXPECT_EQ(again, bytes);
+  std::vector<Flat> back;
+  ASSERT_TRUE(decode_value(flats, again, &back));
+  EXPECT_EQ(back[0].name, from[0].name);
+  EXPECT_EQ(back[1].slot, UINT64_MAX);
+
+  // Seventeen bytes each; what is neither true nor false is refused before anything is copied.
+  bytes.insert(bytes.begin() + 16, 1);
+  bytes.push_back(0);
+  std::vector<Padded> some;
+  ASSERT_TRUE(decode_value(paddeds, bytes, &some));
+  EXPECT_TRUE(some[0].last);
+  EXPECT_FALSE(some[1].last);
+  again.clear();
+  ASSERT_TRUE(encode_value(paddeds, &some, again));
+  EXPECT_EQ(again, bytes);
+  bytes.back() = 2;
+  EXPECT_FALSE(decode_value(paddeds, bytes, &some));
+}
+
 TEST(SszValue, OwnedValuesComeBackThroughTheirBytes) {
   const uint64_t seed = 60;
   Rng rng(seed);
