@@ -140,7 +140,12 @@ Status CoreProgram::make_core(Reactor& reactor, chain::ChainConfig config,
   if (!fork_choice) return std::unexpected(fork_choice.error());
   core_ = std::make_unique<Core>(reactor, std::move(config), observer_, options_.core,
                                  *std::move(fork_choice));
-  return found ? core_->chain().restore(reactor.now(), std::move(*found)) : Status{};
+  // (Which says so too.)
+  if (found) return core_->chain().restore(reactor.now(), std::move(*found));
+  if (options_.policy != nullptr) {
+    observer_.on_justified({core_->chain().fork_choice().justified()});
+  }
+  return {};
 }
 
 Status CoreProgram::start_apart(Reactor& reactor, chain::StoreAnchor anchor) {
