@@ -17,6 +17,7 @@
 
 #include "node/block_decoder.h"
 #include "node/embedded_core.h"
+#include "node/host_records.h"
 
 namespace beamline::node::abi {
 
@@ -154,14 +155,17 @@ const char* read_import_result(const bl_import_result& given, chain::ImportVerdi
 struct CommandParts {
   std::vector<bl_root> roots;
   std::vector<bl_data_wanted> wanted;
+  std::vector<HostRecord> kept;
+  std::vector<bl_record> records;
+  Root store_anchor;
 };
 // Fills `out` from `command`; it points into it, and into `parts`.
-void describe(const chain::Command& command, CommandParts& parts, bl_command& out);
+void describe(const HostCommand& command, CommandParts& parts, bl_command& out);
 
 }  // namespace beamline::node::abi
 
 struct bl_core {
-  using Command = beamline::chain::Command;
+  using Command = beamline::node::HostCommand;
   bl_core(beamline::node::BlockFormat made, beamline::chain::ChainConfig config,
           uint32_t command_capacity);
   ~bl_core();

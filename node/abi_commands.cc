@@ -159,13 +159,27 @@ struct Describe {
     out.count = c.index;
     bytes(c.bytes);
   }
+  void operator()(const chain::Command& command) const { std::visit(*this, command); }
+  void operator()(const std::unique_ptr<chain::Persist>& persist) const {
+    out.kind = BL_COMMAND_PERSIST;
+    out.id = persist->id;
+    parts.kept = host_records(*persist, parts.store_anchor);
+    parts.records.clear();
+    for (const HostRecord& record : parts.kept) {
+      const bool goes = record.value.empty();
+      parts.records.push_back({record.key.data(), record.key.size(),
+                               goes ? nullptr : record.value.data(), record.value.size()});
+    }
+    out.records = parts.records.data();
+    out.count = parts.records.size();
+  }
   // No event of this interface leads to it: kind 0, which a host skips.
   void operator()(const chain::KeepData&) const {}
 };
 
 }  // namespace
 
-void describe(const chain::Command& command, CommandParts& parts, bl_command& out) {
+void describe(const HostCommand& command, CommandParts& parts, bl_command& out) {
   bl_command filled{};
   filled.reason = "";
   std::visit(Describe{parts, filled}, command);
@@ -178,6 +192,7 @@ using namespace beamline::node::abi;
 
 bool bl_core::next(bl_command& out) {
   command = program.ring().pop();
+  parts.kept.clear();
   releases.run();
   if (!command) return false;
   describe(*command, parts, out);

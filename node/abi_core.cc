@@ -78,6 +78,73 @@ int32_t result_of(const Error& error) {
   return error.code == Code::invalid_argument ? BL_INVALID_ARGUMENT : BL_SYSTEM;
 }
 
+// Of what a store held. (Blocks of the future: BL_SYSTEM.)
+int32_t result_of_restore(const Error& error) {
+  switch (error.code) {
+    case Code::full:
+      return BL_NO_MEMORY;
+    case Code::bad_version:
+      return BL_UNSUPPORTED;
+    case Code::unexpected:
+      return BL_SYSTEM;
+    default:
+      return BL_MALFORMED;
+  }
+}
+
+// A thread or a backend that cannot be had, or a chain that cannot go on.
+int32_t start_failed(const Error& error, bool restores) {
+  const bool chain = restores && (error.code == Code::mismatch || error.code == Code::full);
+  return chain ? result_of_restore(error) : result_of(error);
+}
+
+int32_t read_records(const bl_core_options& options, HostRecords& records) {
+  if (options.store > 1) return BL_INVALID_ARGUMENT;
+  if (options.restore_next == nullptr) return BL_OK;
+  if (options.store == 0) return BL_INVALID_ARGUMENT;
+  for (;;) {
+    bl_record record{};
+    const int32_t next = options.restore_next(options.restore_context, &record);
+    if (next == BL_EMPTY) return BL_OK;
+    if (next != BL_OK) return next;
+    if (record.key == nullptr || record.value == nullptr) return BL_MALFORMED;
+    const Status added =
+        records.add({record.key, record.key_size}, {record.value, record.value_size});
+    if (!added) return result_of_restore(added.error());
+  }
+}
+
+// Where the chain begins: the anchor of the options, or what the host kept.
+struct Start {
+  std::optional<chain::Recovered> found;
+  chain::StoreAnchor anchor;
+  std::unique_ptr<chain::ForkChoice> fork_choice;
+};
+
+int32_t make_start(const bl_core_options& options, Policy* policy, chain::ChainConfig& config,
+                   Start& start) {
+  HostRecords records;
+  if (const int32_t read = read_records(options, records); read != BL_OK) return read;
+  config.persist = options.store == 1;
+  start.anchor =
+      policy == nullptr ? chain::StoreAnchor(config.anchor) : policy->anchor(config.anchor);
+  config.anchor = start.anchor.block;
+  if (!records.empty()) {
+    auto found = records.open(start.anchor);
+    if (!found) {
+      const bool other = found.error().code == Code::mismatch;
+      return other ? BL_INVALID_ARGUMENT : result_of_restore(found.error());
+    }
+    start.found = std::move(*found);
+    config.anchor = start.found->anchor.block;
+  }
+  if (policy == nullptr) return BL_OK;
+  auto made = start.found ? policy->resume(*start.found, records) : policy->begin();
+  if (!made) return start.found ? result_of_restore(made.error()) : BL_INVALID_ARGUMENT;
+  start.fork_choice = *std::move(made);
+  return BL_OK;
+}
+
 int32_t create(const bl_core_options& options, bl_core** out) {
   const uint32_t capacity = or_default<uint32_t>(options.command_capacity, 8192);
   if (capacity < 64 || capacity > 65'536) return BL_INVALID_ARGUMENT;
@@ -89,26 +156,34 @@ int32_t create(const bl_core_options& options, bl_core** out) {
   if (on_workers && options.verify_block == nullptr) return BL_INVALID_ARGUMENT;
   auto host = std::make_unique<CallbackClient>(options);
   ChosenPolicy chosen;
-  const int32_t made = choose_policy(options, *format, *host, *config, chosen);
-  if (made != BL_OK) return made;
+  const int32_t chose = choose_policy(options, *format, *host, *config, chosen);
+  if (chose != BL_OK) return chose;
   const WorkerPoolOptions workers{.workers = or_default<uint32_t>(options.workers, 2),
                                   .jobs = or_default<uint32_t>(options.worker_jobs, 64)};
   if (workers.workers > 64 || workers.jobs > 4096) return BL_INVALID_ARGUMENT;
   constexpr BackendKind kKinds[] = {BackendKind::auto_, BackendKind::io_uring, BackendKind::epoll};
   const auto backend = choose_backend(kKinds[options.backend]);
   if (!backend) return BL_SYSTEM;
+  Start start;
+  const int32_t made = make_start(options, chosen.policy.get(), *config, start);
+  if (made != BL_OK) return made;
   auto core = std::make_unique<bl_core>(std::move(*format), std::move(*config), capacity);
   core->client = std::move(host);
   core->policy = std::move(chosen.policy);
   if (core->policy != nullptr) {
-    core->program.set_fork_choice(std::move(chosen.fork_choice), *core->policy);
+    core->program.set_fork_choice(std::move(start.fork_choice), *core->policy);
   }
   if (on_workers) {
     BlockClient& client = chosen.client != nullptr ? *chosen.client : *core->client;
     core->program.set_client(client, workers);
   }
+  const bool restores = start.found.has_value();
+  if (options.store == 1) {
+    core->parts.store_anchor = start.anchor.block.root;
+    core->program.set_store(std::move(start.found), std::move(start.anchor));
+  }
   const Status started = core->thread.start("bl-core", backend_maker(backend->kind), core->program);
-  if (!started) return result_of(started.error());
+  if (!started) return start_failed(started.error(), restores);
   core->on_command = options.on_command;
   core->on_command_context = options.on_command_context;
   if (core->on_command != nullptr) {
@@ -294,6 +369,10 @@ int32_t bl_core_get_stats(const bl_core* core, bl_core_stats* stats) {
     filled.data_requested = now.data_requested;
     filled.data_received = now.data_received;
     filled.data_invalid = now.data_invalid;
+    filled.restored = now.restored;
+    filled.restore_refused = now.restore_refused;
+    filled.persists = now.persists;
+    filled.persisted = now.persisted;
     write_struct(filled, stats);
     return BL_OK;
   });

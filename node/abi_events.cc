@@ -550,4 +550,8 @@ int32_t bl_push_payload_verdict(bl_producer* producer, const bl_root* root, uint
   });
 }
 
+int32_t bl_push_persisted(bl_producer* producer, uint64_t id) {
+  return push(producer, chain::Persisted{id});
+}
+
 int32_t bl_push_tick(bl_producer* producer, uint64_t) { return push(producer, chain::Tick{}); }

@@ -101,8 +101,10 @@ int32_t make_lean(const bl_core_options& options, const BlockFormat& format, Blo
   return BL_OK;
 }
 
-int32_t make_policy(const bl_core_options& options, const BlockFormat& format, BlockClient& host,
-                    chain::ChainConfig& config, ChosenPolicy& chosen) {
+}  // namespace
+
+int32_t choose_policy(const bl_core_options& options, const BlockFormat& format, BlockClient& host,
+                      chain::ChainConfig& config, ChosenPolicy& chosen) {
   switch (options.fork_choice) {
     case BL_FORK_CHOICE_HIGHEST_SLOT:
       return BL_OK;
@@ -113,19 +115,6 @@ int32_t make_policy(const bl_core_options& options, const BlockFormat& format, B
     default:
       return BL_INVALID_ARGUMENT;
   }
-}
-
-}  // namespace
-
-int32_t choose_policy(const bl_core_options& options, const BlockFormat& format, BlockClient& host,
-                      chain::ChainConfig& config, ChosenPolicy& chosen) {
-  const int32_t made = make_policy(options, format, host, config, chosen);
-  if (made != BL_OK || chosen.policy == nullptr) return made;
-  config.anchor = chosen.policy->anchor(config.anchor).block;
-  auto fork_choice = chosen.policy->begin();
-  if (!fork_choice) return BL_INVALID_ARGUMENT;
-  chosen.fork_choice = *std::move(fork_choice);
-  return BL_OK;
 }
 
 }  // namespace beamline::node::abi

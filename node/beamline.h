@@ -48,7 +48,7 @@ extern "C" {
 #endif
 
 /* Of the structs and functions here. Rises when something is appended. */
-#define BL_VERSION 2
+#define BL_VERSION 3
 
 /* ---- Handles and values */
 
@@ -173,6 +173,7 @@ typedef struct bl_fork_epoch {
 struct bl_command;
 struct bl_block;
 struct bl_import_result;
+struct bl_record;
 
 typedef struct bl_core_options {
   uint32_t size;
@@ -225,11 +226,22 @@ typedef struct bl_core_options {
   size_t anchor_state_size;
   uint32_t progress_timeout_ms; /* a request without progress for so long is over; 0: 5,000 */
   uint32_t request_timeout_ms;  /* and one that takes so long in all; 0: 120,000 */
+  /* Since version 3: what of the chain outlives the process; see "The store" below. */
+  uint32_t store; /* 1: BL_COMMAND_PERSIST says what to keep */
+  uint32_t reserved;
+  /* Optional, with `store`: called on this thread, until bl_core_create returns, for what was kept:
+   * each record of the store once, in any order. Gives BL_OK and fills `record`, whose bytes are
+   * borrowed until the next call; BL_EMPTY when there is none left; anything else ends
+   * bl_core_create with it. */
+  int32_t (*restore_next)(void* context, struct bl_record* record);
+  void* restore_context;
 } bl_core_options;
 
 /* Makes a core and starts its thread. `*core` is set on BL_OK only. Any thread.
- * BL_INVALID_ARGUMENT; BL_MALFORMED (lean: the anchor's state or block does not decode);
- * BL_NO_MEMORY, BL_SYSTEM. */
+ * BL_INVALID_ARGUMENT (also: the store began with another anchor); BL_MALFORMED (lean: the anchor's
+ * state or block does not decode; a record of the store is damaged, comes twice or is missing);
+ * BL_UNSUPPORTED (a store of a later version); BL_NO_MEMORY (also: more records than there can be);
+ * BL_SYSTEM (also: the clock is behind the store's blocks). */
 int32_t bl_core_create(const bl_core_options* options, bl_core** core);
 
 /* Ends the core's thread (and the callback's): later pushes say BL_CLOSED, events that were pushed
@@ -273,6 +285,11 @@ typedef struct bl_core_stats {
   uint64_t data_requested;      /* blobs or columns */
   uint64_t data_received;
   uint64_t data_invalid; /* by your verdict */
+  /* Since version 3. */
+  uint64_t restored;        /* blocks from the store, besides its lowest */
+  uint64_t restore_refused; /* by the fork choice */
+  uint64_t persists;        /* BL_COMMAND_PERSIST */
+  uint64_t persisted;       /* the last id that you acknowledged */
 } bl_core_stats;
 
 /* Fills `stats` (its size and version are yours). Any thread; waits for nobody. Also after
@@ -650,6 +667,10 @@ int32_t bl_push_equivocation(bl_producer* producer, const uint64_t* validators, 
 int32_t bl_push_payload_verdict(bl_producer* producer, const bl_root* root, uint32_t execution,
                                 const bl_root* latest_valid);
 
+/* Everything up to the BL_COMMAND_PERSIST of this id is on your disk: it survives a crash. What is
+ * no id that waits is dropped and counted. Producer. */
+int32_t bl_push_persisted(bl_producer* producer, uint64_t id);
+
 /* Your interval `interval` begins. The core has its own clock and timers; this makes it look at its
  * deadlines now. Producer. */
 int32_t bl_push_tick(bl_producer* producer, uint64_t interval);
@@ -676,6 +697,7 @@ int32_t bl_push_tick(bl_producer* producer, uint64_t interval);
 #define BL_COMMAND_JUSTIFIED_INVALID 17 /* root: no head can be right; stop and tell your user */
 #define BL_COMMAND_REQUEST_DATA 18      /* peer, id, wanted: ask for these, in one request */
 #define BL_COMMAND_IMPORT_DATA 19       /* peer, id, root (its block), count: its index, bytes */
+#define BL_COMMAND_PERSIST 20           /* id, records: all of them or none, durably */
 
 #define BL_GOSSIP_ACCEPT 0
 #define BL_GOSSIP_IGNORE 1
@@ -687,6 +709,28 @@ typedef struct bl_data_wanted {
   const uint64_t* indices; /* rising */
   size_t index_count;
 } bl_data_wanted;
+
+/* The store. With bl_core_options.store you keep the chain for the core: a set of records with
+ * unique keys, all of them opaque, in a database or a file of yours.
+ *
+ *  - BL_COMMAND_PERSIST: write its records, in their order, as one transaction: a crash leaves all
+ *    of them or none, and none without those of the commands before it. When they are durable
+ *    (after fdatasync), bl_push_persisted. Several may share one sync: acknowledge the last. Ids
+ * rise by one from 1 with each core.
+ *  - While 256 of them wait, no block is imported; nothing is lost.
+ *  - After a crash, or bl_core_stop: the same options as the first time, the anchor too, and
+ *    restore_next for every record. The core begins with the head, checkpoints, blocks and votes
+ *    that were acknowledged, perhaps later ones. An empty store begins with the anchor.
+ *  - A write that fails is yours to repeat. What was not acknowledged before bl_core_stop may be
+ *    written still, as BL_COMMAND_PERSIST can still be taken.
+ *  - Each value carries a checksum: a damaged one is BL_MALFORMED. Its blocks are those that the
+ *    core has in memory; keep what you want to serve beyond (BL_COMMAND_IMPORTED). */
+typedef struct bl_record {
+  const uint8_t* key; /* 1 to 64 bytes */
+  size_t key_size;
+  const uint8_t* value; /* null: the record of this key goes */
+  size_t value_size;
+} bl_record;
 
 /* Pointers are the library's: valid until the next bl_command_next with this core, its destruction,
  * or the return of the callback. */
@@ -714,6 +758,8 @@ typedef struct bl_command {
   uint32_t aggregate;
   uint32_t reserved;
   const bl_data_wanted* wanted; /* `count` of them; at most 128, and 768 indices in all */
+  /* Since version 3. */
+  const bl_record* records; /* `count` of them */
 } bl_command;
 
 /* The next command, in order; `command->size` and `version` are yours. BL_EMPTY: there is none, and

@@ -12,7 +12,7 @@ namespace beamline::node {
 CommandRing::CommandRing(uint32_t capacity)
     : mask_(std::bit_ceil(capacity) - 1),
       fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      places_(std::make_unique<chain::Command[]>(size_t{mask_} + 1)) {
+      places_(std::make_unique<HostCommand[]>(size_t{mask_} + 1)) {
   BL_CHECK(capacity >= 1 && capacity <= 65'536);
 }
 
@@ -22,22 +22,40 @@ CommandRing::~CommandRing() {
 
 // "I wait" is written before the last look, and what is looked at before "who waits" is read, all
 // sequentially consistent: one of the two sees the other.
-PushResult CommandRing::push(chain::Command&& command) {
+HostCommand* CommandRing::place() {
   const uint32_t tail = tail_.load(std::memory_order_relaxed);
   if (tail - head_.load(std::memory_order_acquire) > mask_) {
     writer_waits_.store(true, std::memory_order_seq_cst);
-    if (tail - head_.load(std::memory_order_seq_cst) > mask_) return PushResult::full;
+    if (tail - head_.load(std::memory_order_seq_cst) > mask_) return nullptr;
     writer_waits_.store(false, std::memory_order_relaxed);
   }
-  places_[tail & mask_] = std::move(command);
-  tail_.store(tail + 1, std::memory_order_seq_cst);
+  return &places_[tail & mask_];
+}
+
+void CommandRing::pushed() {
+  tail_.store(tail_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
   if (reader_waits_.load(std::memory_order_seq_cst) && reader_waits_.exchange(false)) {
     wake_reader();
   }
+}
+
+PushResult CommandRing::push(chain::Command&& command) {
+  HostCommand* const free = place();
+  if (free == nullptr) return PushResult::full;
+  *free = std::move(command);
+  pushed();
   return PushResult::ok;
 }
 
-void CommandRing::finish(std::deque<chain::Command>&& rest) {
+PushResult CommandRing::push(chain::Persist&& persist) {
+  HostCommand* const free = place();
+  if (free == nullptr) return PushResult::full;
+  *free = std::make_unique<chain::Persist>(std::move(persist));
+  pushed();
+  return PushResult::ok;
+}
+
+void CommandRing::finish(std::deque<HostCommand>&& rest) {
   rest_ = std::move(rest);
   finished_.store(true, std::memory_order_release);
   if (!rest_.empty()) wake_reader();
@@ -49,10 +67,10 @@ void CommandRing::wake_reader() {
   [[maybe_unused]] const ssize_t written = write(fd_, &one, sizeof one);
 }
 
-std::optional<chain::Command> CommandRing::take() {
+std::optional<HostCommand> CommandRing::take() {
   const uint32_t head = head_.load(std::memory_order_relaxed);
-  std::optional<chain::Command> command(std::move(places_[head & mask_]));
-  places_[head & mask_] = chain::Command();  // what it held is the reader's alone now
+  std::optional<HostCommand> command(std::move(places_[head & mask_]));
+  places_[head & mask_] = HostCommand();  // what it held is the reader's alone now
   head_.store(head + 1, std::memory_order_seq_cst);
   if (writer_waits_.load(std::memory_order_seq_cst) && writer_waits_.exchange(false)) {
     writer_->wake();
@@ -60,12 +78,12 @@ std::optional<chain::Command> CommandRing::take() {
   return command;
 }
 
-std::optional<chain::Command> CommandRing::pop() {
+std::optional<HostCommand> CommandRing::pop() {
   if (has_commands()) return take();
   const bool finished = finished_.load(std::memory_order_acquire);
   if (finished && has_commands()) return take();
   if (finished && !rest_.empty()) {
-    std::optional<chain::Command> command(std::move(rest_.front()));
+    std::optional<HostCommand> command(std::move(rest_.front()));
     rest_.pop_front();
     return command;
   }

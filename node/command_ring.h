@@ -10,12 +10,17 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <variant>
 
 #include "chain/commands.h"
+#include "chain/store.h"
 #include "loop/inbox_core.h"
 #include "loop/waker.h"
 
 namespace beamline::node {
+
+// What a host is told: a command, or what it is to keep.
+using HostCommand = std::variant<chain::Command, std::unique_ptr<chain::Persist>>;
 
 class CommandRing {
  public:
@@ -35,11 +40,12 @@ class CommandRing {
   void set_writer(std::shared_ptr<Waker> waker) { writer_ = std::move(waker); }
   // Unless `ok`, the command is as it was.
   PushResult push(chain::Command&& command);
+  PushResult push(chain::Persist&& persist);
   // The last act: what the ring has no room for follows it, and nothing is pushed after.
-  void finish(std::deque<chain::Command>&& rest);
+  void finish(std::deque<HostCommand>&& rest);
 
   // ---- The reader's thread
-  std::optional<chain::Command> pop();
+  std::optional<HostCommand> pop();
 
   // Any thread: makes the descriptor readable.
   void wake_reader();
@@ -48,13 +54,16 @@ class CommandRing {
   bool has_commands() const {
     return tail_.load(std::memory_order_seq_cst) != head_.load(std::memory_order_relaxed);
   }
-  std::optional<chain::Command> take();
+  std::optional<HostCommand> take();
+  // The next place, unless there is none.
+  HostCommand* place();
+  void pushed();
 
   const uint32_t mask_;
   const int fd_;
-  const std::unique_ptr<chain::Command[]> places_;
+  const std::unique_ptr<HostCommand[]> places_;
   std::shared_ptr<Waker> writer_;
-  std::deque<chain::Command> rest_;  // the reader's, once finished_
+  std::deque<HostCommand> rest_;  // the reader's, once finished_
   alignas(64) std::atomic<uint32_t> tail_{0};
   alignas(64) std::atomic<uint32_t> head_{0};
   alignas(64) std::atomic<bool> reader_waits_{true};

@@ -53,6 +53,11 @@ std::deque<chain::Command> Core::take_outbox() {
   return std::exchange(outbox_, {});
 }
 
+std::deque<chain::Persist> Core::take_persists() {
+  for (chain::Persist& persist : chain_.take_persists()) persists_.push_back(std::move(persist));
+  return std::exchange(persists_, {});
+}
+
 void Core::add_own_block(chain::BlockInfo block) {
   chain::Event event = chain::OwnBlock{std::move(block)};
   on_message(event);

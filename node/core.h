@@ -82,6 +82,9 @@ class Core final : public TurnHook, public InboxReceiver<chain::Event> {
   // The commands that the network did not take; at the end, when it takes no more.
   std::deque<chain::Command> take_outbox();
 
+  // Likewise what the store did not take, and what the chain has still to say to it.
+  std::deque<chain::Persist> take_persists();
+
   // A block of our own: imported, and published on the mesh.
   void add_own_block(chain::BlockInfo block);
 

@@ -1,13 +1,25 @@
 #include "node/embedded_core.h"
 
+#include "node/host_records.h"
+
 namespace beamline::node {
 
 Status EmbeddedCore::on_start(Reactor& reactor) {
   if (ring_.fd() < 0) return local_error(Code::io_error, "eventfd");
   ring_.set_writer(reactor.backend().waker());
+  const bool stores = config_.persist;
   core_ = std::make_unique<Core>(reactor, std::move(config_), *this, CoreOptions{},
                                  std::move(fork_choice_));
+  if (found_) {
+    const Status restored = core_->chain().restore(reactor.now(), std::move(*found_));
+    found_.reset();
+    if (!restored) {
+      core_.reset();
+      return restored;
+    }
+  }
   core_->set_network(*this);
+  if (stores) core_->set_store(*this);
   if (policy_ != nullptr) core_->set_policy(*policy_);
   inbox_ = std::make_unique<InboxPort<chain::Event>>(reactor, *core_);
   gate_ = inbox_->gate();
@@ -29,7 +41,15 @@ void EmbeddedCore::on_stop(Reactor& reactor) {
   end_of_turn(reactor.now());
   reactor.remove_hook(*this);
   inbox_.reset();
-  ring_.finish(core_->take_outbox());
+  std::deque<HostCommand> rest;
+  for (chain::Command& command : core_->take_outbox()) rest.emplace_back(std::move(command));
+  for (chain::Persist& persist : core_->take_persists()) {
+    if (begin_with_) {
+      persist = begin_store(*std::exchange(begin_with_, std::nullopt), std::move(persist));
+    }
+    rest.emplace_back(std::make_unique<chain::Persist>(std::move(persist)));
+  }
+  ring_.finish(std::move(rest));
   core_.reset();
 }
 
@@ -37,6 +57,13 @@ PushResult EmbeddedCore::push(chain::Command&& command) {
   if (!stats_fresh_) write_stats();
   stats_fresh_ = true;
   return ring_.push(std::move(command));
+}
+
+PushResult EmbeddedCore::push(chain::Persist&& persist) {
+  if (begin_with_) {
+    persist = begin_store(*std::exchange(begin_with_, std::nullopt), std::move(persist));
+  }
+  return ring_.push(std::move(persist));
 }
 
 void EmbeddedCore::end_of_turn(Now) {
@@ -78,7 +105,11 @@ void EmbeddedCore::write_stats() {
                 .blocks_without_data = counted.blocks_without_data,
                 .data_requested = counted.data_requested,
                 .data_received = counted.data_received,
-                .data_invalid = counted.data_invalid});
+                .data_invalid = counted.data_invalid,
+                .restored = counted.restored,
+                .restore_refused = counted.restore_refused,
+                .persists = counted.persists,
+                .persisted = counted.persisted});
 }
 
 }  // namespace beamline::node

@@ -42,11 +42,16 @@ struct EmbeddedStats {
   uint64_t data_requested = 0;
   uint64_t data_received = 0;
   uint64_t data_invalid = 0;
+  uint64_t restored = 0;
+  uint64_t restore_refused = 0;
+  uint64_t persists = 0;
+  uint64_t persisted = 0;
 };
 
 class EmbeddedCore final : public ReactorProgram,
                            public CoreObserver,
                            public NetworkPort,
+                           public StorePort,
                            public TurnHook {
  public:
   EmbeddedCore(chain::ChainConfig config, uint32_t command_capacity)
@@ -64,9 +69,19 @@ class EmbeddedCore final : public ReactorProgram,
     policy_ = &policy;
   }
 
+  // The host keeps the chain (ChainConfig::persist): `found` is what it had, of which the fork
+  // choice was made; without it the first Persist begins with `anchor`. Before on_start().
+  void set_store(std::optional<chain::Recovered> found, chain::StoreAnchor anchor) {
+    found_ = std::move(found);
+    if (!found_) begin_with_ = std::move(anchor);
+  }
+
   Status on_start(Reactor& reactor) override;
   void on_stop(Reactor& reactor) override;
   PushResult push(chain::Command&& command) override;
+  PushResult push(chain::Persist&& persist) override;
+  // Nothing is read from a host: the chain does not ask (ChainConfig::read_store).
+  PushResult read(chain::ReadBlocks&&) override { return PushResult::full; }
   bool takes_imported() const override { return true; }
   // The reader wakes us when it has made room; this is for one that never does.
   Duration retry_after() const override { return seconds(1); }
@@ -92,6 +107,8 @@ class EmbeddedCore final : public ReactorProgram,
   Snapshots::Reader snapshots_;
   std::unique_ptr<chain::ForkChoice> fork_choice_;
   Policy* policy_ = nullptr;
+  std::optional<chain::Recovered> found_;
+  std::optional<chain::StoreAnchor> begin_with_;  // until the store has it
   BlockClient* client_ = nullptr;
   WorkerPoolOptions worker_options_;
   WorkerPool workers_;

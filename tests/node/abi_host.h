@@ -39,11 +39,20 @@ struct Said {
   std::vector<uint8_t> bytes;
   std::vector<uint64_t> indices;  // of the first block whose data is wanted
   std::string reason;
+  std::vector<std::pair<std::vector<uint8_t>, std::vector<uint8_t>>> records;  // no value: it goes
 
   explicit Said(const bl_command& c) : command(c), reason(c.reason) {
     if (c.roots != nullptr) roots.assign(c.roots, c.roots + c.count);
     if (c.wanted != nullptr) {
       indices.assign(c.wanted->indices, c.wanted->indices + c.wanted->index_count);
+    }
+    for (size_t i = 0; c.records != nullptr && i < c.count; ++i) {
+      const bl_record& record = c.records[i];
+      auto& kept = records.emplace_back();
+      kept.first.assign(record.key, record.key + record.key_size);
+      if (record.value != nullptr) {
+        kept.second.assign(record.value, record.value + record.value_size);
+      }
     }
     if (c.bytes != nullptr) bytes.assign(c.bytes, c.bytes + c.bytes_size);
   }
