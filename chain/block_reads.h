@@ -13,10 +13,12 @@ namespace beamline::chain {
 
 using ReadId = uint64_t;  // rises by one from 1
 
-// Either blocks by root, in this order, or those of the head's chain with from <= slot < end.
+// Either blocks by root, in this order; or, with `ancestry`, the one and what is below it, down to
+// the first that is not there; or those of the head's chain with from <= slot < end.
 struct ReadBlocks {
   ReadId id = 0;
   std::vector<Root> roots;
+  bool ancestry = false;
   Slot from = 0;
   Slot end = 0;
   uint32_t max_blocks = 16;

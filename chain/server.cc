@@ -78,6 +78,10 @@ bool Server::ask(Peer& peer, const IncomingByHead& request) {
   Serve serve;
   serve.in_order = true;
   serve.roots = tree_.ancestry(request.root, most);
+  if (disk_oldest_) {
+    serve.below = serve.roots.empty() ? request.root : tree_.find(serve.roots.back())->parent_root;
+    serve.below_left = serve.below.is_zero() ? 0 : most - serve.roots.size();
+  }
   start(peer, request.serve, std::move(serve));
   return true;
 }
@@ -136,6 +140,8 @@ bool Server::step(const Key& key, Serve& serve, MonoTime now) {
     if (!may_miss(serve, serve.next)) break;
     ++serve.next;
   }
+  const bool goes_below = serve.next == serve.roots.size() && serve.below_left > 0;
+  if (!serve.cut && goes_below) return step_disk(key, serve, now);
   end(key);
   return false;
 }
@@ -214,6 +220,10 @@ bool Server::step_disk(const Key& key, Serve& serve, MonoTime now) {
   if (serve.disk_from < serve.disk_end) {
     read.from = serve.disk_from;
     read.end = serve.disk_end;
+  } else if (serve.next == serve.roots.size()) {
+    read.roots = {serve.below};
+    read.ancestry = true;
+    read.max_blocks = static_cast<uint32_t>(std::min<uint64_t>(read.max_blocks, serve.below_left));
   } else {
     for (size_t i = serve.next; i < serve.roots.size() && read.roots.size() < read.max_blocks;
          ++i) {
@@ -221,7 +231,7 @@ bool Server::step_disk(const Key& key, Serve& serve, MonoTime now) {
       read.roots.push_back(serve.roots[i]);
     }
   }
-  // Of a range the rest is paid for when it is known how many there are.
+  // Of a range, and of ancestors, the rest is paid for when it is known how many there are.
   const auto tokens = static_cast<uint32_t>(std::max<size_t>(read.roots.size(), 1));
   if (!take_tokens(*peers_.find(key.first), tokens, now)) return false;
   read.id = serve.reading = next_read_++;
@@ -246,18 +256,38 @@ bool Server::on_read(BlocksRead&& read, MonoTime now) {
     cancel(key.first, key.second);
     return true;
   }
-  if (serve.disk_from < serve.disk_end) {
-    const size_t more = std::max<size_t>(read.blocks.size(), 1) - 1;
-    Peer& peer = *peers_.find(key.first);
-    peer.serve_bucket.charge(static_cast<int64_t>(more), now);
-    bucket_.charge(static_cast<int64_t>(more), now);
+  const bool of_range = serve.disk_from < serve.disk_end;
+  if (!of_range && serve.next < serve.roots.size()) {
+    keep_roots(serve, std::move(read));
+    return true;
+  }
+  const auto more = static_cast<int64_t>(std::max<size_t>(read.blocks.size(), 1) - 1);
+  peers_.find(key.first)->serve_bucket.charge(more, now);
+  bucket_.charge(more, now);
+  if (of_range) {
     serve.cut = read.next <= serve.disk_from;
     serve.disk_from = read.next;
     for (ReadBlock& block : read.blocks) keep(serve, std::move(block));
   } else {
-    keep_roots(serve, std::move(read));
+    keep_below(serve, std::move(read));
   }
   return true;
+}
+
+void Server::keep_below(Serve& serve, BlocksRead&& read) {
+  serve.cut = read.blocks.empty();
+  for (ReadBlock& block : read.blocks) {
+    if (block.root != serve.below || serve.below_left == 0) {
+      ++stats_.serves_broken;
+      serve.cut = true;
+      return;
+    }
+    serve.below = block.parent_root;
+    --serve.below_left;
+    serve.last = block.root;
+    serve.ready.push_back(std::move(block));
+  }
+  if (serve.below.is_zero()) serve.below_left = 0;
 }
 
 void Server::keep(Serve& serve, ReadBlock&& block) {

@@ -6,8 +6,9 @@
 //
 // Of the disk an answer reads a few blocks at a time (ReadBlocks, BlocksRead), when it has sent the
 // ones before; a few answers read at once, in turns. Each block that is looked for costs a token,
-// here or not. A range goes on across the seam of disk and memory only if each block is the parent
-// of the next. What the disk cannot read ends the answer with a server error.
+// here or not. Below the lowest ancestor in memory an answer by head goes on, too. A range goes on
+// across the seam of disk and memory only if each block is the parent of the next. What the disk
+// cannot read ends the answer with a server error.
 #pragma once
 
 #include <deque>
@@ -60,6 +61,9 @@ class Server {
     Slot disk_end = 0;
     std::vector<Root> roots;  // what is still to be sent begins at `next`
     size_t next = 0;
+    // By head: behind `roots` so many more, on disk alone, from this one on down.
+    Root below;
+    uint64_t below_left = 0;
     bool in_order = false;        // ends at the first block that is not here
     bool linked = false;          // each block is the parent of the next
     std::deque<ReadBlock> ready;  // came from the disk; before the rest
@@ -84,6 +88,7 @@ class Server {
   void send(const Key& key, Serve& serve, Slot slot, const SharedBytes& bytes);
   void keep(Serve& serve, ReadBlock&& block);
   void keep_roots(Serve& serve, BlocksRead&& read);
+  void keep_below(Serve& serve, BlocksRead&& read);
   void end(const Key& key);
   // Of the peer's bucket and of the common one; both or none.
   bool take_tokens(Peer& peer, uint32_t tokens, MonoTime now);

@@ -230,6 +230,20 @@ Status read_by_root(Store& store, const ReadBlocks& wanted, BlocksRead& answer) 
   return {};
 }
 
+Status read_ancestry(Store& store, const ReadBlocks& wanted, BlocksRead& answer) {
+  uint64_t bytes = 0;
+  Root root = wanted.roots.front();
+  while (answer.blocks.size() < wanted.max_blocks) {
+    auto found = store.block(root);
+    if (!found) return std::unexpected(found.error());
+    if (!*found) return {};
+    root = (*found)->parent_root;
+    if (!take(wanted, std::move(**found), bytes, answer)) return {};
+    ++answer.looked;
+  }
+  return {};
+}
+
 Status read_range(Store& store, const ReadBlocks& wanted, BlocksRead& answer) {
   uint64_t bytes = 0;
   answer.next = wanted.from;
@@ -251,8 +265,10 @@ Status read_range(Store& store, const ReadBlocks& wanted, BlocksRead& answer) {
 BlocksRead Store::read(const ReadBlocks& wanted) {
   BlocksRead answer;
   answer.id = wanted.id;
-  const Status done = wanted.roots.empty() ? read_range(*this, wanted, answer)
-                                           : read_by_root(*this, wanted, answer);
+  const auto how = wanted.roots.empty() ? read_range
+                   : wanted.ancestry    ? read_ancestry
+                                        : read_by_root;
+  const Status done = how(*this, wanted, answer);
   if (done) return answer;
   answer.blocks.clear();
   answer.error = done.error();

@@ -117,6 +117,58 @@ TEST(ServeFromDisk, ARangeGoesAcrossTheSeamOfDiskAndMemoryInOrder) {
   node.expect_blocks(node.answer(kPeerB, 4), 1, 4);
 }
 
+TEST(ServeFromDisk, ByHeadGoesOnBelowWhatMemoryHas) {
+  Served node(200);
+  const auto expect_down = [&](ServeId serve, const Root& head, uint64_t count, Slot from,
+                               Slot to) {
+    node.give(IncomingByHead{kPeerB, serve, head, count});
+    const auto chunks = node.answer(kPeerB, serve);
+    EXPECT_TRUE(node.ended);
+    ASSERT_EQ(chunks.size(), from + 1 - to);
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      EXPECT_EQ(chunks[i].slot, from - i);
+      EXPECT_TRUE(equal(chunks[i].signed_bytes, node.blocks[from - i - 1].signed_bytes));
+    }
+  };
+  // Across both seams: eight bodies in memory, sixteen blocks in the tree.
+  expect_down(1, node.blocks[199].root, 60, 200, 141);
+  EXPECT_EQ(node.chain.stats().served_from_disk, 52u);
+  expect_down(2, node.blocks[199].root, UINT64_MAX, 200, 73);  // MAX_REQUEST_BLOCKS_DENEB of them
+  expect_down(3, node.blocks[49].root, 20, 50, 31);            // all of it archived
+  expect_down(4, node.blocks[9].root, 100, 10, 1);  // the anchor is known by its root alone
+  expect_down(5, node.blocks[49].root, 1, 50, 50);
+  // Of an unknown block nothing, and it costs one look.
+  const size_t looked = node.looked_for;
+  node.give(IncomingByHead{kPeerB, 6, root_of(777), 100});
+  EXPECT_TRUE(node.answer(kPeerB, 6).empty());
+  EXPECT_TRUE(node.ended);
+  EXPECT_EQ(node.looked_for, looked + 1);
+  EXPECT_EQ(node.chain.stats().serves_broken, 0u);
+}
+
+TEST(ServeFromDisk, ByHeadEndsWhereTheDiskFailsOrGivesAnotherBlock) {
+  Served node(100);
+  node.reads = false;
+  node.give(IncomingByHead{kPeerB, 1, node.blocks[49].root, 40});
+  node.step();
+  ASSERT_EQ(node.waiting.size(), 1u);
+  BlocksRead read = node.store.read(node.waiting.front());
+  ASSERT_GT(read.blocks.size(), 10u);
+  read.blocks.erase(read.blocks.begin() + 7);
+  node.waiting.clear();
+  node.give(std::move(read));
+  EXPECT_EQ(node.answer(kPeerB, 1).size(), 7u);
+  EXPECT_TRUE(node.ended);
+  EXPECT_EQ(node.chain.stats().serves_broken, 1u);
+  node.reads = true;
+  node.store.fail_reads(5);
+  node.give(IncomingByHead{kPeerB, 2, node.blocks[49].root, 40});
+  node.answer(kPeerB, 2);
+  ASSERT_EQ(node.errors.size(), 1u);
+  EXPECT_EQ(node.errors[0].code, ResponseCode::server_error);
+  EXPECT_EQ(node.chain.serves(), 0u);
+}
+
 // The tree forgets, and the head moves on, while the answer is on its way.
 TEST(ServeFromDisk, ARangeIsWholeWhenTheSeamMovesMeanwhile) {
   Served node(100);
