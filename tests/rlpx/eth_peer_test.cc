@@ -413,6 +413,70 @@ TEST_F(EthHostile, RequestsTimeOutOneByOneAndAreBounded) {
   EXPECT_TRUE(peer_->get_headers({.limit = 1}, now_));
 }
 
+// What is in them is not looked at; how many there are is.
+TEST_F(EthHostile, TransactionsAndHashesArriveAsOpaqueBytesWithinTheirLimits) {
+  make_ready();
+  const auto transactions = [&](size_t count) {
+    std::vector<uint8_t> bytes;
+    rlp::Writer writer(bytes);
+    const auto list = writer.begin_list();
+    for (size_t i = 0; i < count; ++i) writer.string(unhex("03ffff"));  // of no type there is
+    writer.end_list(list);
+    return bytes;
+  };
+  const std::vector<uint8_t> three = transactions(3);
+  const auto event = peer_->receive(2, three, now_);
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->kind, EthEvent::Kind::transactions);
+  ASSERT_EQ(event->answer.items.size(), 3u);
+  EXPECT_TRUE(equal(event->answer.items[2], unhex("8303ffff")));
+  EXPECT_TRUE(peer_->receive(2, transactions(kMaxTransactions), now_));
+  EXPECT_EQ(peer_->receive(2, transactions(kMaxTransactions + 1), now_).error().code,
+            Code::too_long);
+  const auto hashes = [&](size_t count) {
+    const std::vector<uint8_t> types(count, 3);
+    PooledHashes made{types, std::vector<uint64_t>(count, 200), std::vector<Hash256>(count)};
+    std::vector<uint8_t> bytes;
+    made.encode(bytes);
+    return bytes;
+  };
+  const std::vector<uint8_t> two = hashes(2);
+  const auto announced = peer_->receive(8, two, now_);
+  ASSERT_TRUE(announced);
+  EXPECT_EQ(announced->kind, EthEvent::Kind::hashes);
+  EXPECT_EQ(announced->hashes.hashes.size(), 2u);
+  EXPECT_EQ(peer_->receive(8, hashes(kMaxHashes + 1), now_).error().code, Code::too_long);
+}
+
+// Requests beyond what waits for its answer are dropped and counted; the others are answered in
+// their order, a slice at a time.
+TEST_F(EthHostile, AFloodOfRequestsIsBoundedAndServedInSlices) {
+  const TestChain chain(1000, 1000);
+  local_.chain = &chain;
+  make_ready();
+  for (uint64_t id = 0; id < Server::kMaxWaiting + 5; ++id) {
+    payload_.clear();
+    GetBlockHeaders{.request_id = id, .limit = 600}.encode(payload_);
+    ASSERT_TRUE(peer_->receive(3, payload_, now_, 0));
+  }
+  EXPECT_EQ(peer_->stats().refused_waiting, 5u);
+  EXPECT_TRUE(wire_.sent.empty());
+  uint64_t before = 0;
+  for (size_t slices = 0; peer_->serving(); ++slices) {
+    ASSERT_LT(slices, 1000u);
+    ASSERT_TRUE(peer_->serve(100'000));
+    EXPECT_LE(peer_->stats().served_bytes - before, 100'000u + 1100);
+    before = peer_->stats().served_bytes;
+  }
+  ASSERT_EQ(wire_.sent.size(), Server::kMaxWaiting);
+  for (size_t id = 0; id < wire_.sent.size(); ++id) {
+    const auto answer = Answer::decode(wire_.sent[id].second, kMaxHeaders);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->request_id, id);
+    EXPECT_EQ(answer->items.size(), 600u);
+  }
+}
+
 TEST_F(EthHostile, AFullWireIsCountedOnBothSides) {
   make_ready();
   wire_.full = true;
