@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "codec/hex.h"
 #include "node/chain_file.h"
@@ -285,6 +286,43 @@ TEST(ExecutionGenesisTest, GethsGenesisHashesToTheParentOfItsFirstBlock) {
   const ChainFile file(genesis, paths.front().string(), "");
   family.count(file.head() == 600);
   EXPECT_EQ(file.head(), 600u);
+}
+
+// More pieces than the system takes at once, empty ones among them; and a disk that takes a part.
+TEST(HeaderFilesTest, PiecesOfABatchAreAppendedInARowAndWhereADiskIsFullTheErrorSaysSo) {
+  const TemporaryTree tree;
+  const auto directory = open_directory(tree.path());
+  ASSERT_TRUE(directory.has_value());
+  std::vector<std::vector<uint8_t>> pieces;
+  std::vector<uint8_t> all;
+  for (size_t i = 0; i < 200; ++i) {
+    pieces.emplace_back(i % 7 * 100, static_cast<uint8_t>(i));
+    all.insert(all.end(), pieces.back().begin(), pieces.back().end());
+  }
+  const std::vector<Bytes> views(pieces.begin(), pieces.end());
+  const auto file = *(*directory)->open("pieces");
+  ASSERT_TRUE(file->append_pieces(views).has_value());
+  ASSERT_TRUE(file->append_pieces(views).has_value());
+  const std::vector<uint8_t> once = all;
+  all.insert(all.end(), once.begin(), once.end());
+  std::vector<uint8_t> read(all.size() + 1);
+  EXPECT_EQ(*file->read(0, read), all.size());
+  read.pop_back();
+  EXPECT_EQ(read, all);
+
+  // A limit in the middle of the third write: the system takes what is below it.
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit = before;
+  limit.rlim_cur = all.size() + 1234;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const Status refused = file->append_pieces(views);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::io_error);
+  EXPECT_EQ(file->size(), all.size() + 1234);
 }
 
 TEST(SyncPhasesTest, PhasesEndOrAreNamedAsUnfinished) {
