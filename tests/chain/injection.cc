@@ -74,7 +74,9 @@ Injection::Injection(Bytes steps, Policy policy)
       anchor_(policy == Policy::lean ? lean_genesis() : make_genesis()) {
   made_.push_back({anchor_, true, Execution::none, 0});
   by_root_[anchor_.root] = 0;
-  BL_CHECK(store_.open(anchor_));
+  StoreAnchor start(anchor_);
+  if (policy == Policy::lean) start.post = lean_genesis_state();
+  BL_CHECK(store_.open(start));
   chain_.emplace(config(), nullptr, make_policy(nullptr));
 }
 
@@ -360,7 +362,6 @@ void Injection::step_of_clocks(uint8_t what) {
     case 29:
       return acknowledge();
     case 30:
-      if (policy_ == Policy::lean) return turn();
       if (byte() % (policy_ == Policy::highest_slot ? 4 : 12) == 0) return crash();
       return turn();
     default:

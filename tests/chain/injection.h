@@ -108,9 +108,10 @@ class Injection {
 
   // injection_lean.cc.
   static BlockInfo lean_genesis();
+  static PostState lean_genesis_state();
   static BlockInfo lean_block(const Root& root);
   BlockInfo next_lean_block();
-  std::unique_ptr<Witness> make_lean_policy() const;
+  std::unique_ptr<Witness> make_lean_policy(const Recovered* found) const;
   void add_lean_state(ImportVerdict& verdict, const Root& root) const;
   bool builds_on_kept(Root root) const;
   Vote lean_vote(const Root& head);

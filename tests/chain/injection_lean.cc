@@ -21,10 +21,19 @@ SharedBytes proof(bool good, uint64_t salt) {
 
 BlockInfo Injection::lean_genesis() { return lean_block(lean_forest().world.genesis); }
 
-std::unique_ptr<Witness> Injection::make_lean_policy() const {
+PostState Injection::lean_genesis_state() {
+  const auto& world = lean_forest().world;
+  return lean::post_state_of(world.summary(world.genesis));
+}
+
+std::unique_ptr<Witness> Injection::make_lean_policy(const Recovered* found) const {
   lean::LeanForkChoiceConfig lean;
   lean.limits.kept_slots = 4;
   const auto& world = lean_forest().world;
+  if (found != nullptr) {
+    return std::make_unique<WitnessedLean>(lean,
+                                           lean::store_block_of(found->anchor, kLeanValidators));
+  }
   return std::make_unique<WitnessedLean>(lean, world.summary(world.genesis));
 }
 

@@ -10,7 +10,7 @@ namespace beamline::chain::testing {
 std::unique_ptr<ForkChoice> Injection::make_policy(const Recovered* found) {
   if (policy_ == Policy::highest_slot) return nullptr;
   if (policy_ == Policy::lean) {
-    auto lean = make_lean_policy();
+    auto lean = make_lean_policy(found);
     witness_ = lean.get();
     return lean;
   }
@@ -53,9 +53,10 @@ void Injection::crash() {
   // A clock that was set back is set right before the start.
   if (!stored_blocks.empty()) {
     const auto highest = static_cast<int64_t>(stored_blocks.rbegin()->first);
-    now_.wall = std::max(now_.wall, WallTime::from_unix(highest));
+    now_.wall = std::max(now_.wall, WallTime{} + config().slot_duration * highest);
   }
   BL_CHECK(chain_->restore(now_, std::move(*found)));
+  final_number_ = 0;
   imported_.clear();
   history_.clear();
   for (const auto& [slot, root] : stored_blocks) {

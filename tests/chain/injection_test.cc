@@ -67,6 +67,7 @@ TEST(ChainInjection, LeansHeadIsTheSpecificationsAfterEveryEventWithVotesAndFina
   EXPECT_GT(all.applied, 500u);
   EXPECT_GT(all.finalized, 20u);
   EXPECT_GT(all.went_back, 2u);
+  EXPECT_GT(all.crashes, 30u);
   EXPECT_GT(all.reorgs, 50u);
   EXPECT_GT(all.sidecars, 1'000u);
 }

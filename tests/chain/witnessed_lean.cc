@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "chain/record.h"
 
 namespace beamline::chain::testing {
 namespace {
@@ -91,6 +92,35 @@ VoteResult WitnessedLean::on_vote(const Vote& vote, bool in_block) {
   ++votes_;
   compare();
   return result;
+}
+
+void WitnessedLean::restore(const Checkpoint& justified, const Checkpoint& finalized,
+                            std::span<const PolicyRecord> records) {
+  policy_.restore(justified, finalized, records);
+  for (const PolicyRecord& record : records) restore_record(record);
+  oracle_.update_head();
+  compare();
+}
+
+// A proof that was accepted by now counts at once; the others are pending.
+void WitnessedLean::restore_record(const PolicyRecord& record) {
+  RecordReader in(record.bytes);
+  const lean::Interval added = in.u64();
+  LeanAttestationData data;
+  data.slot = in.u64();
+  for (LeanCheckpoint* point : {&data.head, &data.target, &data.source}) {
+    *point = lean::checkpoint_of(in.checkpoint());
+  }
+  const uint32_t length = in.u32();
+  const Bytes bits = in.sized();
+  lean::Oracle::Voters voters;
+  for (uint32_t i = 0; i < length; ++i) {
+    if (bits[i / 8] >> (i % 8) & 1) voters.insert(i);
+  }
+  if (!oracle_.refusal(data).empty()) return;
+  const auto accepted = [](lean::Interval time) { return (time + 1) / lean::kIntervalsPerSlot; };
+  const bool counts = accepted(oracle_.time) > accepted(added);
+  lean::Oracle::add(counts ? oracle_.counted : oracle_.pending, data, &voters);
 }
 
 // They lead the pool, without a proof of their own.

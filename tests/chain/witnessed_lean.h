@@ -36,12 +36,16 @@ class WitnessedLean final : public Witness {
   void keep_records() override { policy_.keep_records(); }
   void take_records(std::vector<PolicyRecord>& changed) override { policy_.take_records(changed); }
 
+  void restore(const Checkpoint& justified, const Checkpoint& finalized,
+               std::span<const PolicyRecord> records) override;
+
   const Root& spec_head() override;
   bool spec_has(const Root& root) const override { return oracle_.blocks.contains(root); }
   uint64_t votes() const override { return votes_; }
 
  private:
   void seed_body_votes();
+  void restore_record(const PolicyRecord& record);
   void compare();
 
   const lean::SlotClock clock_;
