@@ -47,14 +47,14 @@ class Fields {
 
 // Up to the difficulty each field of a good header has its place: what stands between them.
 constexpr size_t kHash = 1 + Hash256::kSize;
-constexpr size_t kParentHash = 3;
-constexpr size_t kOmmersHash = kParentHash + kHash;
-constexpr size_t kCoinbase = kOmmersHash + kHash;
-constexpr size_t kStateRoot = kCoinbase + 21;
-constexpr size_t kTransactionsRoot = kStateRoot + kHash;
-constexpr size_t kReceiptsRoot = kTransactionsRoot + kHash;
-constexpr size_t kLogsBloom = kReceiptsRoot + kHash;
-constexpr size_t kDifficulty = kLogsBloom + 3 + 256;
+constexpr size_t kParentHashAt = 3;
+constexpr size_t kOmmersHashAt = kParentHashAt + kHash;
+constexpr size_t kCoinbaseAt = kOmmersHashAt + kHash;
+constexpr size_t kStateRootAt = kCoinbaseAt + 21;
+constexpr size_t kTransactionsRootAt = kStateRootAt + kHash;
+constexpr size_t kReceiptsRootAt = kTransactionsRootAt + kHash;
+constexpr size_t kLogsBloomAt = kReceiptsRootAt + kHash;
+constexpr size_t kDifficultyAt = kLogsBloomAt + 3 + 256;
 constexpr uint8_t kHashTag = 0x80 + Hash256::kSize;
 
 Hash256 hash_at(const uint8_t* tag) { return Hash256::load(tag + 1); }
@@ -117,20 +117,21 @@ class Usual {
 // decode_fields() to say what this is.
 bool decode_usual(Bytes bytes, ExecutionHeader& header) {
   const uint8_t* const at = bytes.data();
-  if (bytes.size() <= kDifficulty || bytes.size() > kMaxExecutionHeader) return false;
+  if (bytes.size() <= kDifficultyAt || bytes.size() > kMaxExecutionHeader) return false;
   if (at[0] != 0xf9 || (size_t{at[1]} << 8 | at[2]) != bytes.size() - 3) return false;
-  const bool tagged = at[kParentHash] == kHashTag && at[kOmmersHash] == kHashTag &&
-                      at[kCoinbase] == 0x80 + 20 && at[kStateRoot] == kHashTag &&
-                      at[kTransactionsRoot] == kHashTag && at[kReceiptsRoot] == kHashTag &&
-                      at[kLogsBloom] == 0xb9 && at[kLogsBloom + 1] == 1 && at[kLogsBloom + 2] == 0;
+  const bool tagged = at[kParentHashAt] == kHashTag && at[kOmmersHashAt] == kHashTag &&
+                      at[kCoinbaseAt] == 0x80 + 20 && at[kStateRootAt] == kHashTag &&
+                      at[kTransactionsRootAt] == kHashTag && at[kReceiptsRootAt] == kHashTag &&
+                      at[kLogsBloomAt] == 0xb9 && at[kLogsBloomAt + 1] == 1 &&
+                      at[kLogsBloomAt + 2] == 0;
   if (!tagged) return false;
   header.encoding = bytes;
-  header.parent_hash = hash_at(at + kParentHash);
-  header.ommers_hash = hash_at(at + kOmmersHash);
-  header.state_root = hash_at(at + kStateRoot);
-  header.transactions_root = hash_at(at + kTransactionsRoot);
-  header.receipts_root = hash_at(at + kReceiptsRoot);
-  Usual rest(at + kDifficulty, at + bytes.size());
+  header.parent_hash = hash_at(at + kParentHashAt);
+  header.ommers_hash = hash_at(at + kOmmersHashAt);
+  header.state_root = hash_at(at + kStateRootAt);
+  header.transactions_root = hash_at(at + kTransactionsRootAt);
+  header.receipts_root = hash_at(at + kReceiptsRootAt);
+  Usual rest(at + kDifficultyAt, at + bytes.size());
   const Bytes difficulty = rest.string();
   if (difficulty.size() > 32 || (!difficulty.empty() && difficulty[0] == 0)) return false;
   header.zero_difficulty = difficulty.empty();
