@@ -15,7 +15,8 @@ namespace {
 
 constexpr size_t kBlockBytes = 32 * 1024;
 constexpr size_t kSiblings = 8;  // of each slot: what can be verified side by side
-constexpr size_t kFloodBlocks = 8 * 1024;
+// More than a second can take, also where all wait for a parent and none is verified.
+constexpr size_t kFloodBlocks = 64 * 1024;
 
 int64_t read_clock(clockid_t clock) {
   timespec now{};

@@ -130,10 +130,11 @@ FloodResult wide(Flood& flood, uint32_t peers) {
   return run_threads(
       result, shared.stop,
       [&](uint32_t id, std::vector<int64_t>& pushes) {
-        const chain::BlockInfo* block = flood.next();
-        BL_CHECK(block != nullptr);
         const MonoTime start = mono_now();
         const std::lock_guard guard(shared.mutex);
+        // Here, so that a thread that the mutex keeps out holds no block that others build on.
+        const chain::BlockInfo* block = flood.next();
+        BL_CHECK(block != nullptr);
         shared.give(chain::GossipBlock{{id, 1}, 1, flood.decode(*block)});
         settle();
         pushes.push_back((mono_now() - start).ns);
