@@ -26,8 +26,8 @@ struct Timing {
 void run_beside(Timing& timing, uint64_t length, size_t peers, std::optional<Duration> whole) {
   HeaderSyncConfig config;
   config.limits.full_sync_below = 0;
-  if (!at_size()) config.limits.requests_per_peer = 2;
   if (length == kLength) {
+    config.limits.requests_per_peer = 2;
     config.limits.request_first = 24;
     config.limits.request_max = 128;
   }
@@ -111,7 +111,7 @@ TEST(StateDownload, ThatIsReadyAfterTheHeadersHoldsBackTheForkChoiceAlone) {
 TEST(StateDownload, ChoosesThePivotAnewWhenItIsTakenBack) {
   HeaderSyncConfig config;
   config.limits.full_sync_below = 0;
-  if (!at_size()) config.limits.requests_per_peer = 2;
+  config.limits.requests_per_peer = 2;
   SyncWorld world(22, 12'000, config);
   for (int i = 0; i < 4; ++i) world.add_peer(HeaderManner::honest, milliseconds(50));
   world.state.emplace(seconds(40));
