@@ -93,6 +93,7 @@ void HeaderSync::end_of_turn(Now now) {
   expire(now);
   probe(now);
   commit(now);
+  if (finished_) return;  // failed: nothing follows
   flush_batch(false);
   announce();
   reach_end();
@@ -254,6 +255,7 @@ void HeaderSync::rewound(Now now, const ParentHeader& last) {
     batch.last_hash = last.hash;
   }
   progress_ = now.mono;
+  leave_to_full_sync();
 }
 
 // ---- The store and the state download

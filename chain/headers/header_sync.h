@@ -258,6 +258,7 @@ class HeaderSync {
   // header_sync_fetch.cc
   void probe(Now now);
   void take_probe(Now now, Peer& peer, SharedBytes list);
+  void leave_to_full_sync();
   void take_range(Now now, Peer& peer, const Pending& pending, SharedBytes list);
   Result<HeaderRun> check_run(uint64_t first, uint32_t most, uint32_t keep, SharedBytes list) const;
   void fetch(Now now);

@@ -152,9 +152,14 @@ void HeaderSync::take_probe(Now now, Peer& peer, SharedBytes list) {
   progress_ = now.mono;
   if (head_run_) return;
   head_run_ = std::move(*run);
+  leave_to_full_sync();
+}
+
+// A short way is not worth a state sync. While headers are taken back it is not known from where.
+void HeaderSync::leave_to_full_sync() {
+  if (!head_run_ || rewinding_ || stats_.headers_committed > 0) return;
   const uint64_t number = head_run_->first;
-  if (tip_.number < number && number - tip_.number < config_.limits.full_sync_below &&
-      stats_.headers_committed == 0) {
+  if (tip_.number < number && number - tip_.number < config_.limits.full_sync_below) {
     finish(HeaderSyncEnd::switch_to_full_sync, HeaderSyncFailure::none, tip_.number + 1);
   }
 }

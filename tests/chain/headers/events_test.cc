@@ -36,6 +36,25 @@ TEST(HeaderPipelineEvents, InvariantsHoldAfterEveryEventAndTheSyncEnds) {
   EXPECT_GT(all.moves, 100u);
 }
 
+// The head moved while stored headers were taken back, and the new one was near: what was left to
+// the full sync began above headers that were going.
+TEST(HeaderPipelineEvents, TheSwitchToFullSyncWaitsForWhatIsTakenBack) {
+  testing::for_each_seed({.first = 1294, .count = 1}, 1200, [](Bytes steps) {
+    HeaderEvents events(steps);
+    events.run();
+    EXPECT_GT(events.tally().rewinds, 0u);
+  });
+}
+
+// One reorg too many, while the channel was full: what waited for it was announced behind the end.
+TEST(HeaderPipelineEvents, NothingFollowsAFailure) {
+  testing::for_each_seed({.first = 17832, .count = 1}, 1200, [](Bytes steps) {
+    HeaderEvents events(steps);
+    events.run();
+    EXPECT_EQ(events.tally().synced, 1u);  // the next run
+  });
+}
+
 TEST(HeaderPipelineEvents, TheKeptCorpus) {
   const std::filesystem::path folder =
       std::filesystem::path(BEAMLINE_SOURCE_DIR) / "tests/fuzz/seeds/header_pipeline";
