@@ -126,7 +126,12 @@ void Chain::on(const Now&, DataVerdict&& event) {
   CachedBlock* block = cache_.find(held.block_root);
   if (block == nullptr) return;
   if (invalid) refuse_data_of(held.block_root, held.sender);
-  if (block->state == State::data) want_again(*block, held.index, held.sender);
+  if (block->state != State::data) return;
+  // Another copy may have come meanwhile: its verdict decides.
+  const bool again = std::any_of(verifying_data_.begin(), verifying_data_.end(), [&](auto& other) {
+    return other.second.block_root == held.block_root && other.second.index == held.index;
+  });
+  if (!again) want_again(*block, held.index, held.sender);
 }
 
 // What is missing of it is still being asked for; else the client says so when it is asked for the

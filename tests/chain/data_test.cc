@@ -263,6 +263,31 @@ TEST(Data, AnInvalidSidecarIsAskedElsewhereWhileOthersAreStillMissing) {
   EXPECT_EQ(bench.chain.stats().stale_events, stale + 1);
 }
 
+TEST(Data, ABadCopyIsNotAskedForAgainWhileAnotherIsVerified) {
+  DataBench bench;
+  bench.answer(Verdict::data_missing, {0});
+  const auto first = bench.said<RequestData>();
+  bench.sidecar(first[0], 0);
+  bench.end(first[0]);
+  bench.turn();
+  const auto bad = bench.said<ImportData>();
+  ASSERT_EQ(bad.size(), 1u);
+  // Before its verdict the client is asked for the block again, and wants more.
+  bench.answer(Verdict::data_missing, {0, 1});
+  const auto second = bench.said<RequestData>();
+  ASSERT_EQ(second.size(), 1u);
+  bench.sidecar(second[0], 0);
+  bench.turn();
+  ASSERT_EQ(bench.said<ImportData>().size(), 1u);
+  bench.give(DataVerdict{bad[0].id, Verdict::invalid_bytes});
+  bench.end(second[0]);
+  bench.turn();
+  const auto third = bench.said<RequestData>();
+  ASSERT_EQ(third.size(), 1u);
+  EXPECT_EQ(third[0].wanted[0].indices, (std::vector<uint64_t>{1}));
+  EXPECT_EQ(bench.chain.stats().data_asked_again, 0u);
+}
+
 TEST(Data, AVerifiedSidecarWithItsBytesIsKeptToBeServed) {
   DataBench bench;
   bench.answer(Verdict::data_missing, {4});

@@ -94,6 +94,7 @@ class Injection {
   bool verify_data();
   std::vector<uint64_t> missing_of(const Root& root) const;
   bool is_verifying(const Root& root) const;
+  bool is_heard(ImportId id, const Root& root) const;
   ImportVerdict verdict_of(ImportId id, const BlockInfo& block);
   void report(const ReportPeer& report);
   void check_reasons();

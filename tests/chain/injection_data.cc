@@ -22,6 +22,13 @@ bool Injection::is_verifying(const Root& root) const {
   return std::ranges::any_of(data_jobs_, [&](const auto& job) { return job.second.root == root; });
 }
 
+// A verdict on a block that went, and perhaps came back since, is stale.
+bool Injection::is_heard(ImportId id, const Root& root) const {
+  const CachedBlock* const cached = chain_->cache().find(root);
+  return cached != nullptr && cached->state == CachedBlock::State::importing &&
+         cached->import == id;
+}
+
 ImportVerdict Injection::verdict_of(ImportId id, const BlockInfo& block) {
   ImportVerdict verdict;
   verdict.import = id;
@@ -33,7 +40,9 @@ ImportVerdict Injection::verdict_of(ImportId id, const BlockInfo& block) {
   if (known) verdict.missing = missing_of(block.root);
   if (!verdict.missing.empty()) {
     verdict.verdict = Verdict::data_missing;
-    said_missing_[block.root] = {verdict.missing.begin(), verdict.missing.end()};
+    if (is_heard(id, block.root)) {
+      said_missing_[block.root] = {verdict.missing.begin(), verdict.missing.end()};
+    }
     return verdict;
   }
   if (policy_ == Policy::highest_slot) return verdict;
@@ -71,7 +80,8 @@ void Injection::step_of_workers() {
   if (mood != 1) return give(verdict_of(id, block));
   ImportVerdict verdict{id, Verdict::data_missing, {}, {}, {}, {}, {}};
   // Now and then without a word on what, or with nonsense.
-  std::set<uint64_t>& said = said_missing_[block.root];
+  std::set<uint64_t> nobody;
+  std::set<uint64_t>& said = is_heard(id, block.root) ? said_missing_[block.root] : nobody;
   for (uint64_t count = byte() % 5, i = 0; i < count; ++i) {
     verdict.missing.push_back(i * 3 + byte() % 4);
     said.insert(verdict.missing.back());
