@@ -1,7 +1,6 @@
 // The C ABI with the beacon chain's fork choice: votes, balances, equivocations and the engine's
 // word move the head, and what does not fit is refused by name and counted.
 #include <array>
-#include <chrono>
 #include <map>
 #include <thread>
 
@@ -10,27 +9,11 @@
 namespace beamline::node::testing {
 namespace {
 
-constexpr uint64_t kSlotMs = 3'600'000;
 constexpr uint64_t kSlot = 20;  // now; of epoch 2, and far from both of its ends
-
-uint64_t unix_ms() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
-}
-
-bl_core_options beacon_options() {
-  bl_core_options options = default_options();
-  options.fork_choice = BL_FORK_CHOICE_BEACON;
-  options.import = BL_IMPORT_ASK;
-  options.slot_ms = kSlotMs;
-  options.genesis_time_ms = unix_ms() - kSlot * kSlotMs - kSlotMs / 2;
-  return options;
-}
 
 // Blocks B and C on the anchor A; without votes C, the larger root, is the head.
 struct BeaconHost : AbiHost {
-  explicit BeaconHost(const bl_core_options& options = beacon_options()) : AbiHost(options) {
+  explicit BeaconHost(const bl_core_options& options = beacon_options(kSlot)) : AbiHost(options) {
     EXPECT_EQ(bl_push_peer_up(producer, peer), BL_OK);
   }
   // What the host's state transition says of its blocks.
@@ -103,7 +86,7 @@ struct BeaconHost : AbiHost {
 };
 
 TEST(AbiForkChoice, TheDefaultFollowsTheHighestSlotAndNoVoteMovesIt) {
-  bl_core_options options = beacon_options();
+  bl_core_options options = beacon_options(kSlot);
   options.fork_choice = BL_FORK_CHOICE_HIGHEST_SLOT;
   BeaconHost host(options);
   host.fork();
@@ -302,7 +285,8 @@ TEST(AbiForkChoice, EquivocatingValidatorsLoseTheirWeight) {
 
 // B and D on it have payloads that are not verified yet.
 struct Optimistic : BeaconHost {
-  explicit Optimistic(const bl_core_options& options = beacon_options()) : BeaconHost(options) {
+  explicit Optimistic(const bl_core_options& options = beacon_options(kSlot))
+      : BeaconHost(options) {
     EXPECT_EQ(balances(kAnchor), BL_OK);
     for (const char kind : {'B', 'D'}) {
       auto result = result_of(name(kind));
@@ -368,7 +352,7 @@ TEST(AbiForkChoice, AValidPayloadCannotBecomeInvalidAndUnknownRootsAreCounted) {
 }
 
 TEST(AbiForkChoice, AnInvalidPayloadAtTheJustifiedBlockIsSaidAndChangesNothing) {
-  bl_core_options options = beacon_options();
+  bl_core_options options = beacon_options(kSlot);
   options.anchor_execution = BL_EXECUTION_OPTIMISTIC;
   options.anchor_payload_hash = name('h', 'A');
   Optimistic host(options);
@@ -380,7 +364,7 @@ TEST(AbiForkChoice, AnInvalidPayloadAtTheJustifiedBlockIsSaidAndChangesNothing) 
 
 // With workers, the callback says what the state after a block says.
 TEST(AbiForkChoice, AWorkersImportResultJustifiesAndItsVotesCount) {
-  bl_core_options options = beacon_options();
+  bl_core_options options = beacon_options(kSlot);
   options.import = BL_IMPORT_WORKERS;
   options.verify_block = [](void*, const bl_block*) -> uint32_t { return BL_VERDICT_VALID; };
   options.import_block_result = [](void*, const bl_block* block,
@@ -433,14 +417,14 @@ TEST(AbiForkChoice, OptionsOfTheForkChoiceThatMakeNoSenseAreRefused) {
         }),
         Wrong([](bl_core_options& o) { o.fork_choice = BL_FORK_CHOICE_LEAN; }),
         Wrong([](bl_core_options& o) { o.size = offsetof(bl_core_options, peers); })}) {
-    bl_core_options options = beacon_options();
+    bl_core_options options = beacon_options(kSlot);
     options.anchor_state = &byte;
     wrong(options);
     EXPECT_EQ(bl_core_create(&options, &core), BL_INVALID_ARGUMENT);
   }
   EXPECT_EQ(core, nullptr);
   // An older header's options end before these fields: the default.
-  bl_core_options options = beacon_options();
+  bl_core_options options = beacon_options(kSlot);
   options.size = offsetof(bl_core_options, import_block_result);
   BeaconHost host(options);
   host.fork();

@@ -1,6 +1,7 @@
 // A host of the C ABI, for tests: zeroed structs, made-up blocks, and what the commands said.
 #pragma once
 
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -65,6 +66,20 @@ inline bl_core_options default_options() {
   options.genesis_time_ms = 1'600'000'000'000;
   options.anchor_root = name('A');
   options.no_range_sync = 1;
+  return options;
+}
+
+// The beacon chain's fork choice, with the host's verdicts. A slot takes an hour, and half of this
+// one is over.
+inline bl_core_options beacon_options(uint64_t slot) {
+  constexpr uint64_t kSlotMs = 3'600'000;
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+  bl_core_options options = default_options();
+  options.fork_choice = BL_FORK_CHOICE_BEACON;
+  options.import = BL_IMPORT_ASK;
+  options.slot_ms = kSlotMs;
+  options.genesis_time_ms = static_cast<uint64_t>(now) - slot * kSlotMs - kSlotMs / 2;
   return options;
 }
 

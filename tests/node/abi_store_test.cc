@@ -74,21 +74,10 @@ struct StoreHost : AbiHost {
   size_t looked = 0;
 };
 
-uint64_t unix_ms() {
-  const auto since = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
-}
-
-// It is slot 20, of an hour each.
+// The same each time: a store goes on with what it began with.
 bl_core_options beacon_options() {
-  bl_core_options options = default_options();
-  options.fork_choice = BL_FORK_CHOICE_BEACON;
-  options.import = BL_IMPORT_ASK;
-  options.slot_ms = 3'600'000;
-  static const uint64_t kGenesis = unix_ms() - 20 * 3'600'000 - 1'800'000;
-  options.genesis_time_ms = kGenesis;
-  return options;
+  static const bl_core_options kOptions = testing::beacon_options(20);
+  return kOptions;
 }
 
 struct BeaconHost : StoreHost {
